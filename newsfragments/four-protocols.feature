@@ -1,0 +1,1 @@
+Clients of Anthropic Messages, OpenAI Chat Completions, OpenAI Responses and Gemini are answered by upstreams of api_type `anthropic`, `openai`, `responses` or `gemini`, in every combination, streamed event by event or whole.

@@ -1,0 +1,1 @@
+"""Tests of aiproxy: run by `make test`, laid out as the package is."""
