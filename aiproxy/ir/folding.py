@@ -1,0 +1,160 @@
+"""How a stream of events and a whole answer become one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from aiproxy.errors import ErrorReply
+from aiproxy.ir.parts import (
+    Citation,
+    Media,
+    Opaque,
+    Part,
+    Proof,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from aiproxy.ir.reply import (
+    ArgumentsDelta,
+    BlockStarted,
+    BlockStopped,
+    Broken,
+    CitationAdded,
+    Event,
+    Finished,
+    ProofAdded,
+    ReasoningDelta,
+    RefusalDelta,
+    Reply,
+    Response,
+    Started,
+    StopReason,
+    TextDelta,
+    Usage,
+)
+
+
+def is_content(event: Event) -> bool:
+    """Whether a client would miss `event`: from here on the answer belongs to this upstream."""
+    match event:
+        case TextDelta() | RefusalDelta() | ReasoningDelta() | ArgumentsDelta():
+            return bool(event.text)
+        case BlockStarted(block=ToolCall() | Media() | Opaque()) | ProofAdded():
+            return True
+        case _:
+            return False
+
+
+def is_empty(stop: StopReason, usage: Usage | None) -> bool:
+    """
+    Whether an answer without any content is no answer at all.
+
+    A model may choose to say nothing, but then it counts a few tokens or names another reason.
+    """
+    return stop in ("end", "other") and (usage is None or usage.output + usage.reasoning == 0)
+
+
+def settled_stop(stop: StopReason, has_tool_calls: bool) -> StopReason:
+    """Tool calls beat a plain end (many vendors report "stop" beside calls), never a cut answer."""
+    return "tool_use" if has_tool_calls and stop in ("end", "other", "pause") else stop
+
+
+def fold(events: Iterable[Event]) -> Reply:
+    """
+    The whole answer that a stream amounts to.
+
+    Raises: ValueError when they do not begin with Started or do not end in Finished or Broken.
+    """
+    start: Started | None = None
+    parts: dict[int, Part] = {}
+    texts: dict[int, list[str]] = {}
+    for event in events:
+        match event:
+            case Started():
+                start = event
+            case BlockStarted():
+                parts[event.index], texts[event.index] = event.block, []
+            case TextDelta() | RefusalDelta() | ReasoningDelta() | ArgumentsDelta():
+                texts[event.index].append(event.text)
+            case ProofAdded():
+                parts[event.index] = _with_proof(parts[event.index], event.proof)
+            case CitationAdded():
+                parts[event.index] = _with_citation(parts[event.index], event.citation)
+            case BlockStopped():
+                pass
+            case Broken():
+                return event.error
+            case Finished():
+                if start is None:
+                    break
+                whole = tuple(_with_text(parts[i], "".join(texts[i])) for i in sorted(parts))
+                return Response(
+                    start.id,
+                    start.model,
+                    whole,
+                    event.stop,
+                    event.stop_sequence,
+                    event.usage or start.usage,
+                    start.created,
+                )
+    raise ValueError("a stream of events begins with Started and ends with Finished or Broken")
+
+
+def unfold(reply: Reply) -> Iterator[Event]:
+    """The stream that `fold` turns back into `reply` (without its extras)."""
+    if isinstance(reply, ErrorReply):
+        yield Broken(reply)
+        return
+    yield Started(reply.id, reply.model, reply.created, reply.usage)
+    for index, part in enumerate(reply.parts):
+        yield from _unfold_part(index, part)
+    yield Finished(reply.stop, reply.stop_sequence, reply.usage)
+
+
+def _unfold_part(index: int, part: Part) -> Iterator[Event]:
+    match part:
+        case Text():
+            yield BlockStarted(index, replace(part, text="", citations=(), proof=None))
+            yield TextDelta(index, part.text)
+            for citation in part.citations:
+                yield CitationAdded(index, citation)
+        case Refusal():
+            yield BlockStarted(index, Refusal(""))
+            yield RefusalDelta(index, part.text)
+        case Reasoning():
+            yield BlockStarted(index, replace(part, text="", proof=None))
+            if part.text:
+                yield ReasoningDelta(index, part.text)
+        case ToolCall():
+            yield BlockStarted(index, replace(part, arguments="", proof=None))
+            if part.arguments:
+                yield ArgumentsDelta(index, part.arguments)
+        case Media() | Opaque() | ToolResult():
+            yield BlockStarted(index, part)
+    if isinstance(part, Text | Reasoning | ToolCall) and part.proof is not None:
+        yield ProofAdded(index, part.proof)
+    yield BlockStopped(index)
+
+
+def _with_text(part: Part, text: str) -> Part:
+    match part:
+        case Text() | Refusal() | Reasoning():
+            return replace(part, text=part.text + text) if text else part
+        case ToolCall():
+            return replace(part, arguments=part.arguments + text) if text else part
+        case _:
+            return part
+
+
+def _with_proof(part: Part, proof: Proof) -> Part:
+    return replace(part, proof=proof) if isinstance(part, Text | Reasoning | ToolCall) else part
+
+
+def _with_citation(part: Part, citation: Citation) -> Part:
+    if isinstance(part, Text):
+        return replace(part, citations=(*part.citations, citation))
+    return part

@@ -1,0 +1,143 @@
+"""What comes back: one whole answer, or a stream of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from aiproxy.errors import ErrorReply
+from aiproxy.ir.parts import Citation, Extras, Part, Proof
+
+StopReason: TypeAlias = Literal[
+    "end", "stop_sequence", "tool_use", "max_tokens", "context_full", "filtered", "pause", "other"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """
+    Tokens, disjoint: input was neither read from nor written to a cache, output is not reasoning.
+    """
+
+    input: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """created: Unix seconds, 0 when the upstream does not say. usage: None when unknown."""
+
+    id: str
+    model: str
+    parts: tuple[Part, ...]
+    stop: StopReason
+    stop_sequence: str = ""
+    usage: Usage | None = None
+    created: int = 0
+    extras: Extras | None = None
+
+
+Reply: TypeAlias = Response | ErrorReply
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """First event. usage: what is known of the input so far."""
+
+    id: str
+    model: str
+    created: int = 0
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStarted:
+    """
+    index: block position in the reply, from 0, in order of start, never reused.
+    block: its first state: an empty Text, Reasoning or Refusal, a ToolCall with no arguments yet;
+    Media and Opaque arrive whole. Several blocks may be open at once.
+    """
+
+    index: int
+    block: Part
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More text for a Text block, any length, never splitting a code point."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalDelta:
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArgumentsDelta:
+    """More of a tool call's arguments, as text."""
+
+    index: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofAdded:
+    """The proof of a Text, Reasoning or ToolCall block, whole."""
+
+    index: int
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class CitationAdded:
+    index: int
+    citation: Citation
+
+
+@dataclass(frozen=True, slots=True)
+class BlockStopped:
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Last event of a good stream; every block is stopped before it."""
+
+    stop: StopReason
+    stop_sequence: str = ""
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Last event of a stream that ended in an error."""
+
+    error: ErrorReply
+
+
+Event: TypeAlias = (
+    Started
+    | BlockStarted
+    | TextDelta
+    | RefusalDelta
+    | ReasoningDelta
+    | ArgumentsDelta
+    | ProofAdded
+    | CitationAdded
+    | BlockStopped
+    | Finished
+    | Broken
+)

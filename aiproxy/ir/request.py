@@ -1,0 +1,129 @@
+"""What a client asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from aiproxy.ir.parts import JSON, Extras, Part, ToolKind
+
+Role: TypeAlias = Literal["system", "developer", "user", "assistant"]
+Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    role: Role
+    parts: tuple[Part, ...]
+    extras: Extras | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """
+    A tool the client runs.
+
+    schema: JSON Schema of the arguments, None when not given. format: grammar of a custom tool.
+    """
+
+    name: str
+    description: str = ""
+    schema: JSON | None = None
+    kind: ToolKind = "function"
+    strict: bool | None = None
+    namespace: str = ""
+    format: JSON | None = None
+    extras: Extras | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostedTool:
+    """A tool the vendor runs. kind: our word ("web_search", "code_execution") or the wire's own."""
+
+    wire: str
+    kind: str
+    raw: JSON
+
+
+@dataclass(frozen=True, slots=True)
+class ToolChoice:
+    """
+    mode: "auto", "any" (some tool must be called), "none", "validated" (Gemini).
+    names: the only tools allowed; with "any" and one name, that tool is forced.
+    """
+
+    mode: Literal["auto", "any", "none", "validated"]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    candidates: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thinking:
+    """
+    How much the model shall think, as far as the client said.
+
+    effort "none" switches it off. adaptive: the model decides. summary: how to show the thoughts
+    ("auto", "concise", "detailed"), "none" to hide them, "" when unsaid.
+    """
+
+    effort: Effort | None = None
+    budget_tokens: int | None = None
+    adaptive: bool = False
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    kind: Literal["text", "json_object", "json_schema"]
+    schema: JSON | None = None
+    name: str = ""
+    description: str = ""
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """
+    One request.
+
+    wire: the client's wire; `extras` and `Opaque` parts of that wire go back to it unchanged.
+    instructions: the top-level system channel; in-list system texts are turns in their place.
+    default_max_output_tokens: for targets that insist on a limit when the client set none.
+    include_usage, array: how the client wants its stream (Chat usage chunk; Gemini JSON array).
+    extras: top-level fields that no field here holds.
+    """
+
+    wire: str
+    model: str
+    stream: bool
+    turns: tuple[Turn, ...]
+    instructions: tuple[Part, ...] = ()
+    tools: tuple[Tool | HostedTool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: int | None = None
+    default_max_output_tokens: int = 4096
+    sampling: Sampling = Sampling()
+    stop: tuple[str, ...] = ()
+    thinking: Thinking | None = None
+    output_format: OutputFormat | None = None
+    verbosity: str = ""
+    user: str = ""
+    metadata: JSON | None = None
+    service_tier: str = ""
+    cache_key: str = ""
+    include_usage: bool = False
+    array: bool = False
+    extras: Extras | None = None

@@ -1,0 +1,71 @@
+"""
+Secrets that cannot be printed by accident, and texts cleaned of secrets.
+
+Imports nothing of aiproxy, so that every layer may use it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+
+_MASK = "[redacted]"
+
+_PATTERNS = (
+    re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
+    re.compile(r"(?i)\b((?:api[-_]?key|key|access_token|refresh_token|token|secret)=)[^&\s\"']+"),
+    re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"),
+    re.compile(r"\bAIza[0-9A-Za-z_-]{20,}"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
+    re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+"),
+)
+
+
+class Secret:
+    """
+    A text that only `reveal()` shows.
+
+    str(), repr(), format() and %-formatting all give the same mask; equality takes constant time.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return _MASK
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return _MASK
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is never pickled")
+
+
+def redact(text: str) -> str:
+    """`text` with everything that looks like a credential or a URL masked."""
+    for pattern in _PATTERNS:
+        text = pattern.sub(_replacement, text)
+    return text
+
+
+def _replacement(match: re.Match[str]) -> str:
+    kept = match.group(1) if match.re.groups and match.group(1).endswith("=") else ""
+    return kept + _MASK
