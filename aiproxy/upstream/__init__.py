@@ -1,0 +1,1 @@
+"""The Twisted side of talking to upstreams: one client, its bodies, its pool."""

@@ -1,0 +1,63 @@
+"""
+A clock for the phases of one request: first connecting, then waiting for the answer.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from aiproxy.errors import UpstreamTimeout
+
+T = TypeVar("T")
+
+
+class Deadline:
+    """
+    Cancels what it guards when a phase takes too long, and says that it was this clock.
+
+    A cancelled request reports all sorts of failures; only here is known who cancelled it.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._timer: IDelayedCall | None = None
+        self._guarded: Deferred[object] | None = None
+        self._is_over = False
+        self._expired: UpstreamTimeout | None = None
+
+    def enter(self, seconds: float, complaint: str) -> None:
+        """
+        Ends the phase before, and gives the one that begins now `seconds`.
+
+        complaint: begins the message of the UpstreamTimeout; "within N seconds" is added.
+        """
+        self._stop()
+        if not self._is_over:
+            self._timer = self._clock.callLater(seconds, self._expire, seconds, complaint)
+
+    def guard(self, waiting: Deferred[T]) -> Deferred[T]:
+        """Makes `waiting` fail with UpstreamTimeout when a phase runs out; no clock outlives it."""
+        self._guarded = waiting  # type: ignore[assignment]
+        return waiting.addBoth(self._fired)
+
+    def _fired(self, result: T) -> T:
+        self._is_over = True
+        self._stop()
+        if self._expired is not None and isinstance(result, Failure):
+            raise self._expired
+        return result
+
+    def _expire(self, seconds: float, complaint: str) -> None:
+        self._timer = None
+        self._expired = UpstreamTimeout(f"{complaint} within {seconds:g} seconds")
+        if self._guarded is not None:
+            self._guarded.cancel()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,50 @@
+"""Tests of aiproxy.upstream.deadline."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy.errors import UpstreamTimeout
+from aiproxy.upstream.deadline import Deadline
+
+
+class DeadlineTests(SynchronousTestCase):
+    """Phases of one request."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.deadline = Deadline(self.clock)
+        self.deadline.enter(3, "no connection")
+        self.request: Deferred[str] = Deferred()
+        self.guarded = self.deadline.guard(self.request)
+
+    def test_first_phase(self) -> None:
+        """The first phase that runs out cancels, and the error names it."""
+        self.clock.advance(3)
+        error = self.failureResultOf(self.guarded, UpstreamTimeout).value
+        self.assertEqual(str(error), "no connection within 3 seconds")
+
+    def test_second_phase(self) -> None:
+        """A phase begun ends the one before."""
+        self.clock.advance(2)
+        self.deadline.enter(10, "no answer")
+        self.clock.advance(9)
+        self.assertNoResult(self.guarded)
+        self.clock.advance(1)
+        error = self.failureResultOf(self.guarded, UpstreamTimeout).value
+        self.assertEqual(str(error), "no answer within 10 seconds")
+
+    def test_result(self) -> None:
+        """A result passes, and no clock is left, even when a phase begins after it."""
+        self.request.callback("answer")
+        self.deadline.enter(10, "no answer")
+        self.assertEqual(self.successResultOf(self.guarded), "answer")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_cancelled_by_the_caller(self) -> None:
+        """A caller's own cancel is no timeout."""
+        self.guarded.cancel()
+        self.failureResultOf(self.guarded, CancelledError)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
