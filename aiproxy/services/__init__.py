@@ -1,0 +1,1 @@
+"""State with a lifetime: which upstream, which credential, which configuration, which calls."""

@@ -1,0 +1,185 @@
+"""
+Chooses the upstream of each attempt and learns from how it ends.
+
+Every public method is synchronous, so that a choice is atomic: the caller may wait between a
+pick and its report, and the configuration may change meanwhile. A report about an upstream that
+is gone or is another machine by now is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from aiproxy.errors import NoUpstream
+from aiproxy.routing import models
+from aiproxy.routing.breaker import Breaker, OpenPair, Probe, identity
+from aiproxy.routing.cooldown import Cooldowns
+from aiproxy.routing.faults import Fault
+from aiproxy.routing.retryafter import MAX_SECONDS
+from aiproxy.routing.roundrobin import MAX_MODEL_CHARACTERS, SmoothRoundRobin
+from aiproxy.services.credentials import Credentials
+from aiproxy.settings import Settings, Upstream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pick:
+    """
+    One attempt's upstream. Report it once: succeeded, failed or released.
+
+    model: the client model of this hop, not the mapped one.
+    probe: set when the attempt tries out an upstream whose breaker is open.
+    """
+
+    upstream: Upstream
+    model: str
+    probe: Probe | None = None
+
+
+class Balancer(Service):
+    """
+    Round-robin, breaker and pauses over the upstreams of the current settings.
+
+    credentials: tells which upstreams have no credential that may be used now.
+    """
+
+    log = Logger()
+
+    def __init__(self, settings: Settings, credentials: Credentials, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._credentials = credentials
+        self._settings = settings
+        self._upstreams = {u.name: u for u in settings.upstreams if u.enabled}
+        self._turns = SmoothRoundRobin([(u.name, u.weight) for u in self._upstreams.values()])
+        self._breaker = Breaker(settings.circuit_breaker, self._upstreams.values())
+        self._pauses: Cooldowns[tuple[str, str]] = Cooldowns()
+
+    def apply(self, settings: Settings) -> None:
+        """Follow a new configuration; what is known of unchanged upstreams stays."""
+        before = self._upstreams
+        self._settings = settings
+        self._upstreams = {u.name: u for u in settings.upstreams if u.enabled}
+        self._turns.replace([(u.name, u.weight) for u in self._upstreams.values()])
+        self._breaker.adopt(settings.circuit_breaker, self._upstreams.values())
+        self._pauses.keep(lambda pair: self._is_current(before[pair[0]]))
+
+    def pick(self, model: str, tried: Collection[str] = ()) -> Pick | None:
+        """
+        The next upstream for `model`, or None when no other one can be asked now.
+
+        tried: names that this call has asked for this model already.
+        """
+        now = self._clock.seconds()
+
+        def eligible(name: str) -> bool:
+            return (
+                self._upstreams[name].serves(model)
+                and self._breaker.allows(name, model, now)
+                and self._rest(name, model, now) <= 0
+            )
+
+        name = self._turns.pick(model, eligible, tried)
+        if name is None:
+            return None
+        return Pick(self._upstreams[name], model, self._breaker.begin(name, model, now))
+
+    def succeeded(self, pick: Pick) -> None:
+        """The attempt was answered, terminal event included."""
+        if self._is_current(pick.upstream):
+            self._breaker.succeeded(pick.upstream.name, pick.model)
+
+    def failed(self, pick: Pick, fault: Fault, retry_after: float | None = None) -> None:
+        """
+        The attempt failed with all its credentials; counts once if the fault counts at all.
+
+        retry_after: seconds after which the upstream may be asked again, when it said so.
+        """
+        name, model = pick.upstream.name, pick.model
+        if not self._is_current(pick.upstream):
+            return
+        now = self._clock.seconds()
+        if retry_after and len(model) <= MAX_MODEL_CHARACTERS:
+            self._pauses.start((name, model), min(retry_after, MAX_SECONDS), now)
+        limits = self._settings.circuit_breaker
+        if not fault.counted(retry_after, limits.cooldown_seconds):
+            self.released(pick)
+        elif self._breaker.failed(name, model, now, pick.probe):
+            self.log.warn(  # noqa: G010 (Twisted's name)
+                "breaker of {upstream}/{model} opened after {failures} failures, last: {fault}",
+                upstream=name,
+                model=model,
+                failures=limits.failures,
+                fault=fault.name,
+            )
+
+    def released(self, pick: Pick) -> None:
+        """The attempt ended without telling anything of the upstream: the client left."""
+        if pick.probe is not None:
+            self._breaker.released(pick.probe)
+
+    def why_none(self, model: str) -> NoUpstream:
+        """The error for a call that found no upstream to ask at all."""
+        if not self._upstreams:
+            return NoUpstream("No upstream is configured.", status=503, kind="unavailable")
+        serving = models.serving(self._upstreams.values(), model)
+        if not serving:
+            return NoUpstream(
+                f"No upstream serves the model {model[:MAX_MODEL_CHARACTERS]!r}.",
+                status=404,
+                kind="model_not_found",
+            )
+        now = self._clock.seconds()
+        soonest = min(
+            max(
+                self._breaker.wait(upstream.name, model, now),
+                self._rest(upstream.name, model, now),
+            )
+            for upstream in serving
+        )
+        return NoUpstream(
+            f"Every upstream that serves {model[:MAX_MODEL_CHARACTERS]!r} is resting.",
+            status=503,
+            kind="unavailable",
+            retry_after=soonest,
+        )
+
+    def unavailable(self) -> tuple[OpenPair, ...]:
+        """The pairs whose breaker is open, sorted by upstream, then model."""
+        return self._breaker.open_pairs(self._clock.seconds())
+
+    def reset(self, upstream: str, model: str) -> bool:
+        """Close a breaker by hand; False when it was not open."""
+        if not self._breaker.reset(upstream, model):
+            return False
+        self._pauses.clear((upstream, model))
+        self.log.info("breaker of {upstream}/{model} reset", upstream=upstream, model=model)
+        return True
+
+    def models(self) -> tuple[str, ...]:
+        """The listed models that can be answered now: `GET /models`."""
+        now = self._clock.seconds()
+        return models.available(
+            self._upstreams.values(),
+            lambda upstream, model: self._breaker.is_closed(upstream, model, now),
+        )
+
+    def advertised_models(self) -> tuple[str, ...]:
+        """Every model name meant for clients: `GET /v1/models`."""
+        return models.advertised(self._upstreams.values())
+
+    def _rest(self, name: str, model: str, now: float) -> float:
+        """Seconds for which the upstream asked not to be asked."""
+        return max(
+            self._pauses.left((name, model), now),
+            self._credentials.soonest(self._upstreams[name]),
+        )
+
+    def _is_current(self, upstream: Upstream) -> bool:
+        current = self._upstreams.get(upstream.name)
+        return current is upstream or (
+            current is not None and identity(current) == identity(upstream)
+        )

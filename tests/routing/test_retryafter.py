@@ -1,0 +1,55 @@
+"""Every form of Retry-After, and nothing but a usable number out of it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy.routing.retryafter import MAX_SECONDS, retry_after
+
+NOW = 1_445_412_470.0
+"""Wed, 21 Oct 2015 07:27:50 GMT"""
+
+
+class RetryAfterTests(SynchronousTestCase):
+    def test_forms(self) -> None:
+        """Seconds, milliseconds, an HTTP date and a hint of the body."""
+        for headers, hint, expected in (
+            ([("Retry-After", "7")], None, 7.0),
+            ([("retry-after", " 1.5 ")], None, 1.5),
+            ([("retry-after-ms", "2500")], None, 2.5),
+            ([("Retry-After", "Wed, 21 Oct 2015 07:28:00 GMT")], None, 10.0),
+            ([("Retry-After", "Wed, 21 Oct 2015 09:28:00 +0200")], None, 10.0),
+            ([], 12.5, 12.5),
+            ([], None, None),
+        ):
+            self.assertEqual(retry_after(headers, hint, NOW), expected, headers)
+
+    def test_order(self) -> None:
+        """The finer header wins, then the other, then the body; the first line of a name counts."""
+        headers = [("Retry-After", "3"), ("Retry-After-Ms", "2500"), ("retry-after", "9")]
+        self.assertEqual(retry_after(headers, 20.0, NOW), 2.5)
+        self.assertEqual(retry_after([headers[0], headers[2]], 20.0, NOW), 3.0)
+
+    def test_bounds(self) -> None:
+        """The past is now, and nobody asks for more than the cap."""
+        self.assertEqual(retry_after([("Retry-After", "-5")], None, NOW), 0.0)
+        past = "Wed, 21 Oct 2015 07:00:00 GMT"
+        self.assertEqual(retry_after([("Retry-After", past)], None, NOW), 0.0)
+        self.assertEqual(retry_after([("Retry-After", "86400")], None, NOW), MAX_SECONDS)
+        self.assertEqual(retry_after([], 1e9, NOW), MAX_SECONDS)
+
+    def test_junk(self) -> None:
+        """What cannot be read is as if it were not there."""
+        for junk in ("soon", "", "nan", "inf", "1e999", "Wed, 99 Foo 2015 07:28:00 GMT"):
+            self.assertEqual(retry_after([("Retry-After", junk)], 4.0, NOW), 4.0, junk)
+            self.assertIsNone(retry_after([("retry-after-ms", junk)], None, NOW), junk)
+        self.assertIsNone(retry_after([], float("nan"), NOW))
+
+    @given(st.text(), st.text(), st.none() | st.floats())
+    def test_total(self, milliseconds: str, seconds: str, hint: float | None) -> None:
+        """Whatever an upstream writes, the answer is None or within the bounds."""
+        headers = [("retry-after-ms", milliseconds), ("retry-after", seconds)]
+        answer = retry_after(headers, hint, NOW)
+        self.assertTrue(answer is None or 0 <= answer <= MAX_SECONDS)

@@ -1,0 +1,99 @@
+"""Tokens take turns, and rest when they were asked to."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy.messages import Credential
+from aiproxy.services.credentials import Credentials
+from aiproxy.settings import Upstream
+from tests.routing.samples import upstream
+
+
+class CredentialsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.credentials = Credentials(self.clock)
+        self.upstream = upstream("a", tokens=("x", "y", "z"))
+
+    def call(self, of: Upstream | None = None) -> str:
+        """The tokens that one upstream call tries when all are refused."""
+        tried: list[Credential] = []
+        while True:
+            answer = self.credentials.next_credential(of or self.upstream, tried)
+            credential = self.successResultOf(answer)
+            if credential is None:
+                return "".join(used.secret.reveal() for used in tried)
+            tried.append(credential)
+
+    def token(self, position: int) -> Credential:
+        return Credential("", self.upstream.tokens[position])
+
+    def test_each_once(self) -> None:
+        """A call goes round all tokens; the next call starts one further."""
+        self.assertEqual([self.call() for _ in range(4)], ["xyz", "yzx", "zxy", "xyz"])
+
+    def test_each_leads_equally(self) -> None:
+        """Over nine calls each of three tokens leads three times, reload or not."""
+        leaders = ""
+        for number in range(9):
+            if number == 4:
+                self.upstream = upstream("a", tokens=("x", "y", "z"), weight=7)
+            leaders += self.call()[0]
+        self.assertEqual(leaders, "xyzxyzxyz")
+
+    def test_one_token(self) -> None:
+        """A single token is tried once."""
+        self.assertEqual(self.call(upstream("b", tokens=("only",))), "only")
+
+    def test_no_tokens(self) -> None:
+        """Without tokens there is no credential."""
+        self.assertEqual(self.call(upstream("b", tokens=())), "")
+        self.assertEqual(self.credentials.soonest(upstream("b", tokens=())), 0)
+
+    def test_calls_at_the_same_time(self) -> None:
+        """Each call keeps to its own round while others begin."""
+        first = self.successResultOf(self.credentials.next_credential(self.upstream))
+        assert first is not None
+        self.call()
+        second = self.successResultOf(self.credentials.next_credential(self.upstream, [first]))
+        assert second is not None
+        self.assertEqual((first.secret.reveal(), second.secret.reveal()), ("x", "y"))
+
+    def test_label(self) -> None:
+        """The label tells the position and nothing else."""
+        credential = self.successResultOf(self.credentials.next_credential(self.upstream))
+        assert credential is not None
+        self.assertEqual(credential.label, "token 1 of 3")
+        self.assertNotIn("x", repr(credential.secret))
+
+    def test_pause(self) -> None:
+        """A resting token is passed over until its time; others are not affected."""
+        self.credentials.cooled(self.upstream, self.token(0), 10)
+        self.assertEqual([self.call() for _ in range(3)], ["yz", "yz", "zy"])
+        self.assertEqual(self.call(upstream("b", tokens=("x",))), "x")
+        self.clock.advance(10)
+        self.assertEqual(self.call(), "xyz")
+
+    def test_soonest(self) -> None:
+        """The time until the first token is usable, 0 while one is."""
+        for position, seconds in ((0, 10), (1, 4)):
+            self.credentials.cooled(self.upstream, self.token(position), seconds)
+            self.assertEqual(self.credentials.soonest(self.upstream), 0)
+        self.credentials.cooled(self.upstream, self.token(2), 7)
+        self.assertEqual(self.credentials.soonest(self.upstream), 4)
+        self.assertEqual(self.call(), "")
+
+    def test_tokens_changed_during_a_call(self) -> None:
+        """A call whose list was replaced goes on with the new one, none twice."""
+        first = self.successResultOf(self.credentials.next_credential(self.upstream))
+        assert first is not None
+        changed = upstream("a", tokens=("n", "x"))
+        answer = self.successResultOf(self.credentials.next_credential(changed, [first]))
+        assert answer is not None
+        self.assertEqual(answer.secret.reveal(), "n")
+        gone = upstream("a", tokens=("n",))
+        answer = self.successResultOf(self.credentials.next_credential(gone, [first]))
+        assert answer is not None
+        self.assertEqual(answer.secret.reveal(), "n")
