@@ -1,0 +1,18 @@
+"""
+What bytes mean, one module per wire protocol.
+
+`INBOUND` lists the wires that clients speak, `OUTBOUND` those that upstreams speak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiproxy.wire import anthropic, chat, gemini, responses
+from aiproxy.wire.contract import Inbound, Outbound
+
+INBOUND: Mapping[str, Inbound] = {wire.NAME: wire for wire in (anthropic, chat, responses, gemini)}
+
+OUTBOUND: Mapping[str, Outbound] = {
+    wire.NAME: wire for wire in (anthropic, chat, responses, gemini)
+}

@@ -1,0 +1,208 @@
+"""
+Content blocks in: JSON of one block to one part.
+
+Requests and replies hold the same blocks. What a part cannot hold goes into its extras, what no
+part stands for becomes `Opaque`; both come out again unchanged when the target is this wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from aiproxy import ir
+from aiproxy.wire import proofs
+from aiproxy.wire.anthropic import shapes
+from aiproxy.wire.anthropic.fallback import fallback_text
+from aiproxy.wire.anthropic.shapes import FAMILY, NAME
+from aiproxy.wire.jsontext import copied, extras_of, given, text_of, try_read
+
+T = TypeVar("T")
+
+NO_PROOF = proofs.tagged(ir.Proof("none", ""), FAMILY)
+"""
+Signature of thoughts that came without one.
+
+Clients send it back; the mark tells that the block must never reach the vendor.
+"""
+
+MARKED_CITATION = proofs.MARK + "citation"
+"""The `encrypted_index` of a citation that another vendor made, marked for the same reason."""
+
+_SIGNS_CALLS = "gemini"
+"""The only vendor whose proofs belong to tool calls; on this wire they come as empty thoughts."""
+
+
+class Reader(Protocol):
+    """`jsontext.read_request` or `read_reply`: how JSON is read and what is raised."""
+
+    def __call__(self, body: bytes | ir.JSON, shape: type[T]) -> T: ...
+
+
+def parts_of(blocks: Sequence[ir.JSON], read: Reader) -> tuple[ir.Part, ...]:
+    """The parts of one message. Raises: what `read` raises."""
+    return _with_call_proofs([part_of(block, read) for block in blocks])
+
+
+def content_of(content: ir.JSON, read: Reader) -> tuple[ir.Part, ...]:
+    """The parts of a string or a list of blocks. Raises: what `read` raises."""
+    if not given(content):
+        return ()
+    if bytes(content).lstrip()[:1] == b'"':
+        text = read(content, str)
+        return (ir.Text(text),) if text else ()
+    return parts_of(read(content, list[msgspec.Raw]), read)
+
+
+def part_of(block: ir.JSON, read: Reader) -> ir.Part:
+    """One block. Raises: what `read` raises."""
+    kind = read(block, shapes.Typed).type or ""
+    reading = _READERS.get(kind)
+    part = reading(block, read) if reading is not None else None
+    return part if part is not None else opaque(kind, block)
+
+
+def opaque(kind: str, block: ir.JSON) -> ir.Opaque:
+    return ir.Opaque(NAME, kind, copied(block), fallback_text(kind, block))
+
+
+def proof_of(signature: str | None) -> ir.Proof | None:
+    """The proof in a signature field, None when there is none in it."""
+    if not signature or signature == NO_PROOF:
+        return None
+    return proofs.untagged(signature, FAMILY)
+
+
+def web_citation(cited: shapes.Cited | None) -> ir.Citation | None:
+    """A citation that other vendors understand; those into documents of the prompt are not."""
+    return ir.Citation(cited.url, cited.title or "") if cited is not None and cited.url else None
+
+
+def _text(block: ir.JSON, read: Reader) -> ir.Part:
+    shape = read(block, shapes.TextBlock)
+    fields = dict(_extra(block, shapes.TextBlock))
+    cited: list[ir.Citation] = []
+    if given(shape.citations):
+        fields["citations"] = copied(shape.citations)
+        entries = try_read(shape.citations, list[shapes.Cited]) or []
+        cited = [citation for entry in entries if (citation := web_citation(entry)) is not None]
+    return ir.Text(shape.text, tuple(cited), extras=_extras(fields))
+
+
+def _image(block: ir.JSON, read: Reader) -> ir.Part | None:
+    source = _source(read(block, shapes.ImageBlock).source, read)
+    if source is None or isinstance(source, ir.PlainText):
+        return None
+    return ir.Media("image", source, extras=_extras(_extra(block, shapes.ImageBlock)))
+
+
+def _document(block: ir.JSON, read: Reader) -> ir.Part | None:
+    shape = read(block, shapes.DocumentBlock)
+    source = _source(shape.source, read)
+    if source is None:
+        return None
+    extras = _extras(_extra(block, shapes.DocumentBlock))
+    return ir.Media("document", source, name=shape.title or "", extras=extras)
+
+
+def _source(value: ir.JSON, read: Reader) -> ir.Source | None:
+    """None for a source that no `ir.Source` stands for, such as one made of blocks."""
+    shape = read(value, shapes.MediaSource)
+    mime = (shape.media_type or "").lower()
+    match shape.type:
+        case "base64" if shape.data is not None:
+            return ir.Inline(mime.replace("image/jpg", "image/jpeg"), "".join(shape.data.split()))
+        case "text" if shape.data is not None:
+            return ir.PlainText(shape.data)
+        case "url" if shape.url is not None:
+            return ir.Remote(shape.url)
+        case "file" if shape.file_id is not None:
+            return ir.Uploaded(FAMILY, shape.file_id)
+        case _:
+            return None
+
+
+def _thinking(block: ir.JSON, read: Reader) -> ir.Part:
+    shape = read(block, shapes.ThinkingBlock)
+    extras = _extras(_extra(block, shapes.ThinkingBlock))
+    return ir.Reasoning(shape.thinking or "", proof_of(shape.signature), extras=extras)
+
+
+def _redacted(block: ir.JSON, read: Reader) -> ir.Part:
+    shape = read(block, shapes.RedactedBlock)
+    return ir.Reasoning("", proofs.untagged(shape.data, FAMILY, redacted=True))
+
+
+def _tool_use(block: ir.JSON, read: Reader) -> ir.Part:
+    shape = read(block, shapes.ToolUseBlock)
+    arguments = text_of(shape.input) if given(shape.input) else "{}"
+    extras = _extras(_extra(block, shapes.ToolUseBlock))
+    return ir.ToolCall(shape.id, shape.name, arguments, extras=extras)
+
+
+def _tool_result(block: ir.JSON, read: Reader) -> ir.Part:
+    """What is neither text nor medium in a result is shown as text, and kept in the extras."""
+    shape = read(block, shapes.ToolResultBlock)
+    fields = dict(_extra(block, shapes.ToolResultBlock))
+    content: list[ir.Part] = []
+    for part in content_of(shape.content, read):
+        if isinstance(part, ir.Text | ir.Media):
+            content.append(part)
+            continue
+        fields["content"] = copied(shape.content)
+        if isinstance(part, ir.Opaque) and part.fallback:
+            content.append(ir.Text(part.fallback))
+    return ir.ToolResult(
+        shape.tool_use_id, tuple(content), shape.is_error is True, extras=_extras(fields)
+    )
+
+
+_READERS: Mapping[str, Callable[[ir.JSON, Reader], ir.Part | None]] = {
+    "text": _text,
+    "image": _image,
+    "document": _document,
+    "thinking": _thinking,
+    "redacted_thinking": _redacted,
+    "tool_use": _tool_use,
+    "tool_result": _tool_result,
+}
+
+
+def _with_call_proofs(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
+    """
+    Give tool calls back the proofs that our replies showed as empty thoughts.
+
+    Such a thought stands directly before its call, or behind it when marked as late.
+    """
+    out: list[ir.Part] = []
+    for part in parts:
+        before = out[-1] if out else None
+        late = _proof_of_call(part, late=True)
+        early = _proof_of_call(before, late=False)
+        if late is not None and isinstance(before, ir.ToolCall):
+            out[-1] = replace(before, proof=replace(late, redacted=False))
+        elif early is not None and isinstance(part, ir.ToolCall):
+            out[-1] = replace(part, proof=early)
+        else:
+            out.append(part)
+    return tuple(out)
+
+
+def _proof_of_call(part: ir.Part | None, late: bool) -> ir.Proof | None:
+    if not isinstance(part, ir.Reasoning) or part.text or part.proof is None:
+        return None
+    is_meant = part.proof.family == _SIGNS_CALLS and part.proof.redacted == late
+    return part.proof if is_meant else None
+
+
+def _extra(block: ir.JSON, shape: type[msgspec.Struct]) -> tuple[tuple[str, ir.JSON], ...]:
+    extras = extras_of(NAME, block, shapes.known(shape))
+    return extras.fields if extras is not None else ()
+
+
+def _extras(fields: Any) -> ir.Extras | None:
+    pairs = tuple(dict(fields).items())
+    return ir.Extras(NAME, pairs) if pairs else None

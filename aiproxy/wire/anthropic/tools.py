@@ -1,0 +1,108 @@
+"""Tools and the choice among them, out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiproxy import ir
+from aiproxy.wire.anthropic.schema import EMPTY, TEXT_INPUT, closed_schema, object_schema
+from aiproxy.wire.anthropic.shapes import NAME
+from aiproxy.wire.jsontext import given, text_of
+from aiproxy.wire.losses import Losses
+from aiproxy.wire.names import ToolNames
+
+
+def tool_shapes(request: ir.Request, names: ToolNames, losses: Losses) -> list[Any]:
+    """
+    The tools to send: all, or those that an explicit choice of several leaves.
+
+    Raises: BadRequest when a schema is nested too deeply.
+    """
+    own = request.wire == NAME
+    choice = request.tool_choice
+    chosen = frozenset(choice.names) if choice is not None and not own else frozenset()
+    one_is_forced = choice is not None and choice.mode == "any" and len(chosen) == 1
+    narrowed = [t for t in request.tools if isinstance(t, ir.Tool) and t.name in chosen]
+    shapes: list[Any] = []
+    for tool in narrowed if narrowed and not one_is_forced else request.tools:
+        if isinstance(tool, ir.Tool):
+            shapes.append(_own(tool, losses) if own else _foreign(tool, names, losses))
+        elif tool.wire == NAME:
+            shapes.append(tool.raw)
+        else:
+            losses.dropped("hosted-tool")
+    return shapes
+
+
+def choice_shape(
+    request: ir.Request, shapes: Sequence[Any], names: ToolNames, losses: Losses
+) -> dict[str, Any] | None:
+    """`tool_choice` for these tools, None when the API's default says it."""
+    choice, parallel = request.tool_choice, request.parallel_tool_calls
+    if not shapes or (choice is None and parallel is not False):
+        return None
+    shape: dict[str, Any] = {"type": "auto"}
+    if choice is not None:
+        shape = _choice(request, choice, names, losses)
+    if parallel is False and shape["type"] != "none":
+        shape["disable_parallel_tool_use"] = True
+    return shape
+
+
+def is_forced(shape: dict[str, Any] | None) -> bool:
+    """Whether some tool must be called, which excludes thinking."""
+    return shape is not None and shape["type"] in ("any", "tool")
+
+
+def _choice(
+    request: ir.Request, choice: ir.ToolChoice, names: ToolNames, losses: Losses
+) -> dict[str, Any]:
+    match choice.mode:
+        case "none":
+            return {"type": "none"}
+        case "any" if len(choice.names) == 1:
+            name = choice.names[0]
+            tool = next(
+                (t for t in request.tools if isinstance(t, ir.Tool) and t.name == name), None
+            )
+            if request.wire == NAME:
+                return {"type": "tool", "name": name}
+            if tool is None:
+                losses.approximated("tool-choice")
+                return {"type": "auto"}
+            return {"type": "tool", "name": names.sent(tool.name, tool.namespace)}
+        case "any":
+            return {"type": "any"}
+        case "validated":
+            losses.approximated("tool-choice")
+    return {"type": "auto"}
+
+
+def _own(tool: ir.Tool, losses: Losses) -> dict[str, Any]:
+    shape: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        shape["description"] = tool.description
+    shape["input_schema"] = EMPTY if tool.schema is None else tool.schema
+    if tool.strict is not None:
+        shape["strict"] = tool.strict
+    return {**shape, **losses.extras(NAME, tool.extras)}
+
+
+def _foreign(tool: ir.Tool, names: ToolNames, losses: Losses) -> dict[str, Any]:
+    shape: dict[str, Any] = {"name": names.sent(tool.name, tool.namespace)}
+    description = tool.description
+    if tool.kind == "custom":
+        schema = TEXT_INPUT
+        if tool.format is not None and given(tool.format):
+            description = f"{description}\n\nFormat of the input: {text_of(tool.format)}".strip()
+    else:
+        schema = object_schema(tool.schema)
+        if tool.strict:
+            schema = closed_schema(schema)
+    if description:
+        shape["description"] = description
+    shape["input_schema"] = schema
+    if tool.strict and tool.kind == "function":
+        shape["strict"] = True
+    return {**shape, **losses.extras(NAME, tool.extras)}

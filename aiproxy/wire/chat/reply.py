@@ -1,0 +1,214 @@
+"""Whole Chat answers, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from aiproxy import ir
+from aiproxy.errors import ErrorReply, UpstreamProtocolError
+from aiproxy.wire import jsontext
+from aiproxy.wire.chat import counting, message_parts, shapes
+from aiproxy.wire.chat.errors import NAME, decode_error, error_body
+from aiproxy.wire.chat.message_in import arguments_text, google_proof
+from aiproxy.wire.chat.message_out import google_content
+from aiproxy.wire.closed import assert_never
+from aiproxy.wire.contract import EncodedReply
+from aiproxy.wire.losses import Losses, feature_name
+from aiproxy.wire.names import derived_id
+
+# ── from an upstream ──
+
+
+def decode_reply(status: int, body: bytes) -> ir.Reply:
+    """
+    One whole answer.
+
+    Shape: {"id", "created", "model", "choices": [{"message", "finish_reason"}], "usage"}
+    Units: tokens as the upstream counts them; never estimated.
+    Raises: UpstreamProtocolError when a 2xx body is not that.
+    Source: OpenAI API reference, The chat completion object.
+    """
+    if not 200 <= status < 300:
+        return decode_error(status, body)
+    seen = jsontext.read_reply(body, shapes.Completion)
+    if is_error(seen.error) or seen.object == "error":
+        return decode_error(status, body)
+    choice = first_choice(seen.choices)
+    if choice is None:
+        raise UpstreamProtocolError("the upstream's answer has no choices")
+    if is_error(choice.error):
+        return decode_error(status, jsontext.write({"error": choice.error}))
+    message = choice.message or choice.delta
+    if message is None:
+        raise UpstreamProtocolError("the upstream's answer has no message")
+    parts = tuple(_parts(message, str(seen.id or "")))
+    has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
+    return ir.Response(
+        id=str(seen.id or ""),
+        model=seen.model or "",
+        parts=parts,
+        stop=counting.stop_of(choice.finish_reason, has_calls),
+        usage=counting.decode_usage(seen.usage, seen.x_groq),
+        created=int(seen.created or 0),
+    )
+
+
+def is_error(value: ir.JSON) -> bool:
+    """Whether an `error` field tells of one."""
+    return jsontext.given(value) and bytes(value) not in (b"{}", b'""', b"false")
+
+
+def first_choice(choices: list[shapes.Choice] | None) -> shapes.Choice | None:
+    """The choice numbered 0; the hub holds one answer."""
+    return next((choice for choice in choices or () if not choice.index), None)
+
+
+def _parts(message: shapes.Delta, reply_id: str) -> Iterator[ir.Part]:
+    pieces = list(message_parts.content(message))
+    thoughts = message_parts.thoughts(message) + "".join(
+        t for is_thought, t in pieces if is_thought
+    )
+    if thoughts:
+        yield ir.Reasoning(thoughts)
+    calls = list(_calls(message, reply_id))
+    text = "".join(t for is_thought, t in pieces if not is_thought)
+    proof = google_proof(message.extra_content)
+    if text:
+        yield ir.Text(text, tuple(message_parts.citations(message.annotations)), proof)
+    elif calls and calls[0].proof is None and proof is not None:
+        first = calls[0]
+        calls[0] = ir.ToolCall(first.id, first.name, first.arguments, first.kind, "", proof)
+    if message.refusal:
+        yield ir.Refusal(message.refusal)
+    yield from message_parts.images(message.images)
+    yield from calls
+
+
+def _calls(message: shapes.Delta, reply_id: str) -> Iterator[ir.ToolCall]:
+    for at, call in enumerate(message.tool_calls or ()):
+        call_id = call.id or derived_id("call_", reply_id, at)
+        proof = google_proof(call.extra_content)
+        if call.custom is not None and call.custom.name:
+            text = call.custom.input or ""
+            yield ir.ToolCall(call_id, call.custom.name, text, "custom", "", proof)
+        elif call.function is not None and call.function.name:
+            text = arguments_text(call.function.arguments)
+            yield ir.ToolCall(call_id, call.function.name, text, "function", "", proof)
+        else:
+            raise UpstreamProtocolError("the upstream's answer calls a tool without a name")
+    legacy = message.function_call
+    if legacy is not None and legacy.name:
+        call_id = derived_id("call_", reply_id, "function_call")
+        yield ir.ToolCall(call_id, legacy.name, arguments_text(legacy.arguments))
+
+
+# ── to a client ──
+
+
+def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
+    """One whole answer or error for a client, with the status this dialect has for it."""
+    if isinstance(reply, ErrorReply):
+        return EncodedReply(*error_body(reply))
+    losses = Losses()
+    message = _Message(losses)
+    for part in reply.parts:
+        message.add(part)
+    has_calls = bool(message.calls)
+    body = {
+        "id": reply.id,
+        "object": "chat.completion",
+        "created": reply.created,
+        "model": reply.model,
+        "choices": [
+            {
+                "index": 0,
+                "message": message.written(),
+                "logprobs": None,
+                "finish_reason": counting.finish_of(reply.stop, has_calls),
+            }
+        ],
+        "usage": counting.encode_usage(reply.usage),
+    }
+    return EncodedReply(200, jsontext.write(body), losses.seen())
+
+
+class _Message:
+    """A reply's parts, sorted into the fields of one message."""
+
+    def __init__(self, losses: Losses) -> None:
+        self.calls: list[dict[str, Any]] = []
+        self._losses = losses
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._refusals: list[str] = []
+        self._images: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+        self._details: list[dict[str, Any]] = []
+        self._extra: dict[str, Any] = {}
+
+    def add(self, part: ir.Part) -> None:
+        if isinstance(part, ir.Text | ir.Reasoning | ir.ToolCall):
+            self._losses.extras(NAME, part.extras)
+        match part:
+            case ir.Text():
+                self._text(part)
+            case ir.Reasoning():
+                self._thoughts.append(part.text)
+                if part.proof is not None:
+                    at = len(self._details)
+                    self._details.append(message_parts.detail_entry(part.text, part.proof, at))
+            case ir.Refusal():
+                self._refusals.append(part.text)
+            case ir.ToolCall():
+                arguments = part.arguments
+                if part.kind == "function":
+                    arguments = arguments or "{}"
+                entry = message_parts.call_entry(part, arguments)
+                extra = google_content(part.proof) if part.proof is not None else {}
+                self.calls.append({**entry, **extra})
+            case ir.Media():
+                image = message_parts.image_entry(part)
+                if image is None:
+                    self._losses.dropped(f"{part.kind}-output")
+                else:
+                    self._images.append(image)
+            case ir.Opaque():
+                self._opaque(part)
+            case ir.ToolResult():
+                self._losses.dropped("tool-result")
+            case _:
+                assert_never(part)
+
+    def _text(self, text: ir.Text) -> None:
+        offset = sum(len(before) for before in self._texts)
+        for citation in text.citations:
+            self._annotations.append(message_parts.citation_entry(citation, offset))
+        self._texts.append(text.text)
+        if text.proof is not None and self._extra:
+            self._losses.dropped("reasoning-proof")
+        elif text.proof is not None:
+            self._extra = google_content(text.proof)
+
+    def _opaque(self, part: ir.Opaque) -> None:
+        if part.fallback:
+            self._losses.approximated(feature_name(part.kind))
+            self._texts.append(part.fallback)
+        else:
+            self._losses.dropped(feature_name(part.kind))
+
+    def written(self) -> dict[str, Any]:
+        text = "".join(self._texts)
+        fields: dict[str, Any] = {
+            "role": "assistant",
+            "content": text if text or not (self.calls or self._refusals) else None,
+            "refusal": "".join(self._refusals) or None,
+        }
+        optional: dict[str, Any] = {
+            "reasoning_content": "".join(self._thoughts),
+            "reasoning_details": self._details,
+            "annotations": self._annotations,
+            "images": self._images,
+            "tool_calls": self.calls,
+        }
+        return {**fields, **{k: v for k, v in optional.items() if v}, **self._extra}

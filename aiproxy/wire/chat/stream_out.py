@@ -1,0 +1,258 @@
+"""
+Events as a client's Chat stream.
+
+Every chunk has the same id, created and model; the first names the role, exactly one has a finish
+reason, and `[DONE]` ends a good stream, never a broken one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiproxy import ir
+from aiproxy.framing import sse
+from aiproxy.wire import jsontext
+from aiproxy.wire.chat import counting, message_parts
+from aiproxy.wire.chat.errors import NAME, chunk_body
+from aiproxy.wire.chat.message_out import google_content
+from aiproxy.wire.closed import assert_never
+from aiproxy.wire.losses import Losses, feature_name
+
+DONE = b"data: [DONE]\n\n"
+
+
+class _Channel:
+    """
+    One text field of the message, written by one block at a time.
+
+    Chat runs all texts of an answer together, so when several blocks are open only the oldest
+    streams; the others are held until it stops.
+    """
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        self._open: list[int] = []
+        self._held: dict[int, list[str]] = {}
+        self._stopped: set[int] = set()
+
+    def start(self, index: int) -> None:
+        self._open.append(index)
+        self._held[index] = []
+
+    def add(self, index: int, text: str) -> str:
+        """What of `text` can be written now."""
+        if self._open and self._open[0] == index:
+            return text
+        if index in self._held:
+            self._held[index].append(text)
+        return ""
+
+    def stop(self, index: int) -> str:
+        """What can be written now that this block has ended."""
+        self._stopped.add(index)
+        free: list[str] = []
+        while self._open and self._open[0] in self._stopped:
+            del self._held[self._open.pop(0)]
+            if self._open:
+                held = self._held[self._open[0]]
+                free += held
+                held.clear()
+        return "".join(free)
+
+    def __contains__(self, index: int) -> bool:
+        return index in self._held
+
+
+class StreamEncoder:
+    """
+    The client's stream.
+
+    request: says whether the client wants the usage. losses: grows as it goes.
+    """
+
+    content_type = "text/event-stream"
+
+    def __init__(self, request: ir.Request) -> None:
+        self._usage_wanted = request.include_usage
+        self._losses = Losses()
+        self.losses: list[ir.Loss] = []
+        self._shared = b""
+        self._head = b""
+        self._tail = b',"finish_reason":null}]}\n\n'
+        self._text = _Channel("content")
+        self._thought = _Channel("reasoning_content")
+        self._refusal = _Channel("refusal")
+        self._calls: dict[int, int] = {}
+        self._custom: set[int] = set()
+        self._empty_calls: set[int] = set()
+        self._thoughts: dict[int, list[str]] = {}
+        self._text_proof = False
+        self._details = 0
+        self._images = 0
+        self._lengths: dict[int, int] = {}
+        self._citations: list[tuple[int, ir.Citation]] = []
+
+    def encode(self, event: ir.Event) -> bytes:
+        out = b""
+        match event:
+            case ir.TextDelta():
+                out = self._said(self._text, event.index, event.text)
+            case ir.ReasoningDelta():
+                self._thoughts[event.index].append(event.text)
+                out = self._said(self._thought, event.index, event.text)
+            case ir.RefusalDelta():
+                out = self._said(self._refusal, event.index, event.text)
+            case ir.ArgumentsDelta():
+                out = self._arguments(event.index, event.text)
+            case ir.Started():
+                out = self._start(event)
+            case ir.BlockStarted():
+                out = self._block(event.index, event.block)
+            case ir.BlockStopped():
+                out = self._stop(event.index)
+            case ir.ProofAdded():
+                out = self._proof(event.index, event.proof)
+            case ir.CitationAdded():
+                self._citations.append((event.index, event.citation))
+            case ir.Finished():
+                out = self._finish(event)
+            case ir.Broken():
+                out = sse.encode(chunk_body(event.error))
+            case _:
+                assert_never(event)
+        if isinstance(event, ir.BlockStarted | ir.ProofAdded):
+            self.losses = list(self._losses.seen())
+        return out
+
+    # ── chunks ──
+
+    def _chunk(self, delta: dict[str, Any]) -> bytes:
+        return self._head + jsontext.write(delta) + self._tail
+
+    def _start(self, event: ir.Started) -> bytes:
+        shared = {
+            "id": event.id,
+            "object": "chat.completion.chunk",
+            "created": event.created,
+            "model": event.model,
+        }
+        fixed = jsontext.write(shared)[:-1]
+        self._shared = b"data: " + fixed
+        if self._usage_wanted:
+            self._tail = b',"finish_reason":null}],"usage":null}\n\n'
+        self._head = self._shared + b',"choices":[{"index":0,"delta":'
+        return self._chunk({"role": "assistant", "content": ""})
+
+    def _finish(self, event: ir.Finished) -> bytes:
+        out = [self._annotations()]
+        finish = counting.finish_of(event.stop, bool(self._calls))
+        tail = self._tail.replace(b"null", jsontext.write(finish), 1)
+        out.append(self._head + b"{}" + tail)
+        if self._usage_wanted:
+            usage = jsontext.write(counting.encode_usage(event.usage))
+            out.append(self._shared + b',"choices":[],"usage":' + usage + b"}\n\n")
+        out.append(DONE)
+        return b"".join(out)
+
+    def _annotations(self) -> bytes:
+        """All citations at once, where OpenAI has them: clients merge such lists by position."""
+        entries: list[dict[str, Any]] = []
+        for index, citation in self._citations:
+            offset = sum(length for at, length in self._lengths.items() if at < index)
+            entry = message_parts.citation_entry(citation, offset)
+            entries.append({"index": len(entries), **entry})
+        return self._chunk({"annotations": entries}) if entries else b""
+
+    # ── blocks ──
+
+    def _block(self, index: int, block: ir.Part) -> bytes:
+        if isinstance(block, ir.Text | ir.Reasoning | ir.ToolCall):
+            self._losses.extras(NAME, block.extras)
+        match block:
+            case ir.Text():
+                return self._open(self._text, index, block.text)
+            case ir.Reasoning():
+                self._thoughts[index] = [block.text]
+                return self._open(self._thought, index, block.text)
+            case ir.Refusal():
+                return self._open(self._refusal, index, block.text)
+            case ir.ToolCall():
+                return self._call(index, block)
+            case ir.Media():
+                return self._media(block)
+            case ir.Opaque() if block.fallback:
+                self._losses.approximated(feature_name(block.kind))
+                return self._open(self._text, index, block.fallback)
+            case ir.Opaque():
+                self._losses.dropped(feature_name(block.kind))
+            case ir.ToolResult():
+                self._losses.dropped("tool-result")
+            case _:
+                assert_never(block)
+        return b""
+
+    def _open(self, channel: _Channel, index: int, text: str) -> bytes:
+        channel.start(index)
+        return self._said(channel, index, text)
+
+    def _said(self, channel: _Channel, index: int, text: str) -> bytes:
+        if channel is self._text:
+            self._lengths[index] = self._lengths.get(index, 0) + len(text)
+        now = channel.add(index, text)
+        return self._chunk({channel.field: now}) if now else b""
+
+    def _stop(self, index: int) -> bytes:
+        if index in self._empty_calls:
+            return self._arguments(index, "{}")
+        for channel in (self._text, self._thought, self._refusal):
+            if index in channel:
+                now = channel.stop(index)
+                return self._chunk({channel.field: now}) if now else b""
+        return b""
+
+    def _media(self, media: ir.Media) -> bytes:
+        image = message_parts.image_entry(media)
+        if image is None:
+            self._losses.dropped(f"{media.kind}-output")
+            return b""
+        self._images += 1
+        return self._chunk({"images": [{"index": self._images - 1, **image}]})
+
+    def _proof(self, index: int, proof: ir.Proof) -> bytes:
+        if index in self._calls:
+            # OpenAI's own client insists on a `function` in each fragment of a function's call.
+            return self._call_chunk(index, "", google_content(proof))
+        if index in self._thoughts:
+            entry = message_parts.detail_entry("".join(self._thoughts[index]), proof, self._details)
+            self._details += 1
+            return self._chunk({"reasoning_details": [entry]})
+        if self._text_proof:
+            self._losses.dropped("reasoning-proof")
+            return b""
+        self._text_proof = True
+        return self._chunk(google_content(proof))
+
+    # ── tool calls ──
+
+    def _call(self, index: int, call: ir.ToolCall) -> bytes:
+        number = self._calls[index] = len(self._calls)
+        entry = message_parts.call_entry(call, call.arguments)
+        extra = google_content(call.proof) if call.proof is not None else {}
+        if call.kind == "custom":
+            self._custom.add(index)
+        elif not call.arguments:
+            self._empty_calls.add(index)
+        return self._chunk({"tool_calls": [{"index": number, **entry, **extra}]})
+
+    def _arguments(self, index: int, text: str) -> bytes:
+        if not text:
+            return b""
+        self._empty_calls.discard(index)
+        return self._call_chunk(index, text, {})
+
+    def _call_chunk(self, index: int, text: str, extra: dict[str, Any]) -> bytes:
+        """A fragment of a call that has begun."""
+        more: dict[str, Any] = {"function": {"arguments": text}}
+        if index in self._custom:
+            more = {"custom": {"input": text}}
+        return self._chunk({"tool_calls": [{"index": self._calls[index], **more, **extra}]})

@@ -1,0 +1,166 @@
+"""
+What a wire module offers, as types.
+
+A wire is one protocol's meaning of bytes, in both directions. A module that clients and upstreams
+speak offers everything here; one that only upstreams speak offers `Outbound`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from aiproxy import ir
+from aiproxy.framing import sse
+from aiproxy.wire.names import NameRule
+
+Operation: TypeAlias = Literal["generate", "count", "compact"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What routing needs to know of a request. stream: whether the client wants a stream."""
+
+    model: str
+    stream: bool
+    operation: Operation = "generate"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A body for the other side, and what it could not carry (no feature named twice)."""
+
+    body: bytes
+    losses: tuple[ir.Loss, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedReply:
+    """A whole answer for a client. status: as this dialect has it."""
+
+    status: int
+    body: bytes
+    losses: tuple[ir.Loss, ...] = ()
+
+
+class StreamDecoder(Protocol):
+    """
+    Messages of one upstream stream in, events out.
+
+    An in-band error becomes `Broken`. After `Finished` or `Broken` nothing more comes out.
+    Raises: UpstreamProtocolError, and nothing else, whatever the bytes.
+    """
+
+    def feed(self, message: sse.Message) -> Sequence[ir.Event]: ...
+
+    def close(self) -> Sequence[ir.Event]:
+        """
+        The upstream has ended its stream.
+
+        Returns what was held back (a final usage); raises UpstreamProtocolError when the stream
+        lacks both its terminal event and the stop reason that makes up for it.
+        """
+        ...
+
+
+class StreamEncoder(Protocol):
+    """
+    Events in, bytes of one client stream out; losses grows as it goes.
+
+    Every stream it writes keeps the dialect's grammar, whatever legal order the events come in.
+    """
+
+    content_type: str
+    losses: list[ir.Loss]
+
+    def encode(self, event: ir.Event) -> bytes: ...
+
+
+class RawStream(Protocol):
+    """An upstream's stream on its way to a client of the same wire, as it is."""
+
+    content_type: str
+
+    def pass_on(self, message: sse.Message) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+class EventStreamAsIs:
+    """Server-sent events pass byte for byte."""
+
+    content_type = "text/event-stream"
+
+    def __init__(self, path: str) -> None:
+        """path: of the client's request, with its query."""
+
+    def pass_on(self, message: sse.Message) -> bytes:
+        return message.raw
+
+    def end(self) -> bytes:
+        return b""
+
+
+class Outbound(Protocol):
+    """
+    A wire as upstreams speak it.
+
+    NAME: key in the registry. FAMILY: whose proofs it understands. TOOL_NAMES: what it takes as a
+    tool's name; `encode_request` uses it through `ToolNames`, the reply's way back is the relay's.
+    """
+
+    NAME: str
+    FAMILY: str
+    TOOL_NAMES: NameRule
+    StreamDecoder: Callable[[], StreamDecoder]
+
+    def encode_request(self, request: ir.Request) -> Encoded:
+        """Raises BadRequest when the target cannot serve this at all."""
+        ...
+
+    def decode_reply(self, status: int, body: bytes) -> ir.Reply:
+        """
+        One whole answer: a Response when status is 2xx, else an ErrorReply with `native` set.
+
+        A 2xx body that is an error in disguise is an ErrorReply too.
+        Raises: UpstreamProtocolError when a 2xx body is not this protocol.
+        """
+        ...
+
+
+class Inbound(Protocol):
+    """
+    A wire as clients speak it.
+
+    ROUTES: paths in Klein's form, all POST. HEARTBEAT: bytes that keep an idle stream alive and
+    that every client of this dialect skips, b"" when there are none.
+    """
+
+    NAME: str
+    FAMILY: str
+    ROUTES: Sequence[str]
+    HEARTBEAT: bytes
+    StreamEncoder: Callable[[ir.Request], StreamEncoder]
+    RawStream: Callable[[str], RawStream]
+
+    def head(self, body: bytes, path: str) -> Head:
+        """
+        The routing view of a request, without looking at the rest.
+
+        path: with its query ("/v1beta/models/m:streamGenerateContent?alt=sse").
+        Raises: BadRequest when the body is no JSON object or has a model that is no text.
+        """
+        ...
+
+    def decode_request(self, body: bytes, path: str) -> ir.Request:
+        """Raises BadRequest, naming the field at fault."""
+        ...
+
+    def encode_reply(self, reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
+        """request: what the client asked, None when it failed before that was known."""
+        ...
+
+    def encode_count(self, input_tokens: int) -> bytes:
+        """The answer to a token-counting request."""
+        ...

@@ -1,0 +1,68 @@
+"""
+Gemini generateContent, on one page.
+
+Path      /v1beta/models/{model}:generateContent, :streamGenerateContent[?alt=sse], :countTokens
+Request   {contents: [{role: user|model, parts}], systemInstruction, tools, toolConfig,
+          generationConfig}; keys also in snake_case
+Parts     text, thought (+ text), inlineData, fileData, functionCall {id?, name, args},
+          functionResponse {id?, name, response}, and others that are only carried;
+          thoughtSignature beside any of them
+Reply     {candidates: [{content, finishReason}], usageMetadata, modelVersion, responseId}
+Stream    the same object again and again, each with the next parts; the end is the end of the
+          stream. `data:` lines only, or a JSON array without alt=sse
+Error     {error: {code, message, status, details}}
+
+Function calls have no fragments and need no ids. Modules: `paths`, `spelling` (snake_case),
+`shapes`, `schema`, `thinking`, `signatures`, `partial`, `media`, `citations`, `errors`;
+`request_in` and `contents_in` read requests, `request_out` and `contents_out` write them;
+`stream_in` and `parts_in` read answers, `stream_out` and `parts_out` write them, `reply` joins them
+to whole ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from aiproxy import ir
+from aiproxy.wire import contract
+from aiproxy.wire.gemini import paths, stream_in, stream_out
+from aiproxy.wire.gemini.contents_in import NAME
+from aiproxy.wire.gemini.paths import path_for
+from aiproxy.wire.gemini.reply import decode_reply, encode_reply
+from aiproxy.wire.gemini.request_in import decode_request, head
+from aiproxy.wire.gemini.request_out import TOOL_NAMES, count_request, encode_request
+from aiproxy.wire.gemini.signatures import FAMILY, SIGNATURE_MARK
+from aiproxy.wire.jsontext import write
+
+ROUTES: Sequence[str] = paths.ROUTES
+HEARTBEAT = b""
+
+StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
+StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
+RawStream: Callable[[str], contract.RawStream] = stream_out.RawStream
+
+
+def encode_count(input_tokens: int) -> bytes:
+    """The answer to countTokens."""
+    return write({"totalTokens": input_tokens})
+
+
+__all__ = [
+    "FAMILY",
+    "HEARTBEAT",
+    "NAME",
+    "ROUTES",
+    "SIGNATURE_MARK",
+    "TOOL_NAMES",
+    "RawStream",
+    "StreamDecoder",
+    "StreamEncoder",
+    "count_request",
+    "decode_reply",
+    "decode_request",
+    "encode_count",
+    "encode_reply",
+    "encode_request",
+    "head",
+    "path_for",
+]

@@ -1,0 +1,223 @@
+"""The hub's request as a body for Gemini."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from aiproxy.errors import BadRequest
+from aiproxy.ir import JSON, HostedTool, OutputFormat, Part, Request, Text, Tool, ToolChoice
+from aiproxy.wire.contract import Encoded
+from aiproxy.wire.conversation import joined_text, leading_instructions, settled
+from aiproxy.wire.gemini import schema, thinking
+from aiproxy.wire.gemini.contents_in import NAME
+from aiproxy.wire.gemini.contents_out import ContentsWriter
+from aiproxy.wire.gemini.request_in import GENERATION_EXTRAS
+from aiproxy.wire.jsontext import raw, text_of, try_read, write
+from aiproxy.wire.losses import Losses
+from aiproxy.wire.names import NameRule, ToolNames
+
+TOOL_NAMES = NameRule(illegal=re.compile(r"[^A-Za-z0-9_.:-]"), limit=64, letter_first=True)
+
+MAX_STOPS = 5
+"""Gemini API reference, GenerationConfig.stopSequences."""
+
+_ATTRIBUTION = "x-anthropic-billing-header:"
+_INPUT_ONLY = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
+_TIERS = {"default": "standard", "standard_only": "standard", "flex": "flex"} | {
+    "priority": "priority"
+}
+_MODES = {"auto": "AUTO", "any": "ANY", "none": "NONE", "validated": "VALIDATED"}
+
+
+def encode_request(request: Request) -> Encoded:
+    """
+    The body of generateContent and streamGenerateContent; model and streaming are in the path.
+
+    Raises: BadRequest when there is no message, or a file that only another vendor can open.
+    """
+    losses = Losses()
+    names = ToolNames(request.tools, TOOL_NAMES)
+    instructions, turns = leading_instructions(request)
+    contents = ContentsWriter(request.model, names, losses).contents(settled(turns))
+    if not contents:
+        raise BadRequest("the request has no messages", param="contents")
+    body: dict[str, Any] = {"contents": contents}
+    text = _instructed(instructions, losses)
+    if text:
+        body["systemInstruction"] = {"parts": [{"text": text}]}
+    extras = losses.extras(NAME, request.extras)
+    choice = request.tool_choice
+    tools = _offered(request, choice)
+    declared = _tools(tools, names, losses)
+    if declared:
+        body["tools"] = declared
+    tool_config = _tool_config(choice, tools, names, extras.pop("toolConfig", None))
+    if tool_config:
+        body["toolConfig"] = tool_config
+    config = _generation(request, extras, losses)
+    if config:
+        body["generationConfig"] = config
+    tier = _tier(request.service_tier, losses)
+    if tier:
+        body["serviceTier"] = tier
+    _unsupported(request, losses)
+    body.update(extras)
+    return Encoded(write(body), losses.seen())
+
+
+def _instructed(instructions: Sequence[Part], losses: Losses) -> str:
+    """All instructions as one text, without what Claude Code writes there for Anthropic's books."""
+    texts: list[Text] = []
+    for part in instructions:
+        if not isinstance(part, Text):
+            losses.dropped("instruction-media")
+        elif not part.text.startswith(_ATTRIBUTION):
+            losses.extras(NAME, part.extras)
+            texts.append(part)
+    return joined_text(texts)
+
+
+def count_request(request: Request) -> Encoded:
+    """The body of countTokens: the generation it counts, complete with tools and instructions."""
+    encoded = encode_request(request)
+    inner = {"model": f"models/{request.model}"}
+    members = try_read(encoded.body, dict[str, msgspec.Raw]) or {}
+    return Encoded(write({"generateContentRequest": {**inner, **members}}), encoded.losses)
+
+
+def _offered(request: Request, choice: ToolChoice | None) -> list[Tool | HostedTool]:
+    """All tools, or with a plain choice among a few only those: AUTO takes no list of names."""
+    tools = list(request.tools)
+    if choice is None or choice.mode != "auto" or not choice.names:
+        return tools
+    chosen = [tool for tool in tools if isinstance(tool, HostedTool) or tool.name in choice.names]
+    return chosen if any(isinstance(tool, Tool) for tool in chosen) else tools
+
+
+def _tools(
+    tools: list[Tool | HostedTool], names: ToolNames, losses: Losses
+) -> list[dict[str, Any] | JSON]:
+    """All functions in one entry, then the vendor's own tools."""
+    functions = [_function(tool, names, losses) for tool in tools if isinstance(tool, Tool)]
+    out: list[dict[str, Any] | JSON] = [{"functionDeclarations": functions}] if functions else []
+    for tool in tools:
+        if isinstance(tool, HostedTool):
+            if tool.wire == NAME:
+                out.append(tool.raw)
+            else:
+                losses.dropped("hosted-tool")
+    return out
+
+
+def _function(tool: Tool, names: ToolNames, losses: Losses) -> dict[str, Any]:
+    out: dict[str, Any] = {"name": names.sent(tool.name, tool.namespace)}
+    description = tool.description
+    parameters = tool.schema
+    if tool.kind == "custom":
+        losses.approximated("custom-tool")
+        if tool.format is not None:
+            description = f"{description}\n\n{text_of(tool.format)}".strip()
+        parameters = raw(_INPUT_ONLY)
+    if description:
+        out["description"] = description
+    if parameters is not None and try_read(parameters, dict[str, msgspec.Raw]) != {}:
+        out["parametersJsonSchema"] = schema.for_gemini(parameters)
+    if tool.strict:
+        losses.dropped("strict")
+    out.update(losses.extras(NAME, tool.extras))
+    return out
+
+
+def _tool_config(
+    choice: ToolChoice | None,
+    tools: list[Tool | HostedTool],
+    names: ToolNames,
+    extras: JSON | None,
+) -> dict[str, Any]:
+    """The choice, when there is a function to choose, with what a Gemini client said beside it."""
+    out: dict[str, Any] = {}
+    if extras is not None:
+        out.update(try_read(extras, dict[str, msgspec.Raw]) or {})
+    functions = {tool.name: tool for tool in tools if isinstance(tool, Tool)}
+    if choice is None or not functions:
+        return out
+    calling: dict[str, Any] = {"mode": _MODES[choice.mode]}
+    allowed = [functions[name] for name in choice.names if name in functions]
+    if allowed and choice.mode in ("any", "validated"):
+        calling["allowedFunctionNames"] = [names.sent(t.name, t.namespace) for t in allowed]
+    if "functionCallingConfig" in out:
+        calling.update(try_read(out["functionCallingConfig"], dict[str, msgspec.Raw]) or {})
+    out["functionCallingConfig"] = calling
+    return out
+
+
+def _generation(request: Request, extras: dict[str, JSON], losses: Losses) -> dict[str, Any]:
+    """`generationConfig`; takes its members out of `extras`."""
+    sampling = request.sampling
+    if len(request.stop) > MAX_STOPS:
+        losses.approximated("stop")
+    wanted: dict[str, Any] = {
+        "maxOutputTokens": request.max_output_tokens,
+        "temperature": sampling.temperature,
+        "topP": sampling.top_p,
+        "topK": sampling.top_k,
+        "seed": sampling.seed,
+        "presencePenalty": sampling.presence_penalty,
+        "frequencyPenalty": sampling.frequency_penalty,
+        "responseLogprobs": sampling.logprobs,
+        "logprobs": sampling.top_logprobs,
+        "candidateCount": sampling.candidates,
+        "stopSequences": list(request.stop[:MAX_STOPS]) or None,
+    }
+    out = {key: value for key, value in wanted.items() if value is not None}
+    out.update(_format(request.output_format))
+    if request.thinking is not None:
+        thought = thinking.written(request.thinking, request.model)
+        if thought:
+            out["thinkingConfig"] = thought
+    for key in sorted(GENERATION_EXTRAS & extras.keys()):
+        out[key] = extras.pop(key)
+    mime = extras.pop("responseMimeType", None)
+    if mime is not None:
+        out["responseMimeType"] = mime
+    rest = extras.pop("generationConfig", None)
+    if rest is not None:
+        out.update(try_read(rest, dict[str, msgspec.Raw]) or {})
+    return out
+
+
+def _format(wanted: OutputFormat | None) -> dict[str, Any]:
+    if wanted is None or wanted.kind == "text":
+        return {}
+    out: dict[str, Any] = {"responseMimeType": "application/json"}
+    if wanted.kind == "json_schema" and wanted.schema is not None:
+        out["responseJsonSchema"] = schema.for_gemini(wanted.schema)
+    return out
+
+
+def _tier(tier: str, losses: Losses) -> str:
+    if tier not in ("", "auto", *_TIERS):
+        losses.dropped("service-tier")
+    return _TIERS.get(tier, "")
+
+
+def _unsupported(request: Request, losses: Losses) -> None:
+    """What Gemini has no field for."""
+    if request.parallel_tool_calls is False:
+        losses.dropped("parallel-tool-calls")
+    if request.verbosity:
+        losses.dropped("verbosity")
+    if request.user:
+        losses.dropped("user")
+    if request.metadata is not None:
+        losses.dropped("metadata")
+    if request.cache_key:
+        losses.dropped("cache-key")

@@ -1,0 +1,119 @@
+"""
+Schemas: Google's OpenAPI dialect read as JSON Schema, and JSON Schema as Gemini takes it.
+
+A schema is walked only when it has something to change, else its bytes stay. Only schemas are
+edited: properties that happen to be called like a keyword are left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from aiproxy.errors import BadRequest
+from aiproxy.ir import JSON
+from aiproxy.wire.jsontext import MAX_DEPTH, copied, given, raw, try_read
+
+_Members: TypeAlias = dict[str, JSON]
+_Edit: TypeAlias = Callable[[_Members], _Members]
+
+_OF_ONE = frozenset(
+    ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+)
+_OF_MANY = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
+_BY_NAME = frozenset(("properties", "patternProperties", "$defs", "definitions"))
+
+_SNAKE = {
+    "any_of": "anyOf",
+    "min_items": "minItems",
+    "max_items": "maxItems",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "min_properties": "minProperties",
+    "max_properties": "maxProperties",
+    "property_ordering": "propertyOrdering",
+}
+_COUNTS = frozenset(
+    ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
+)
+_OPENAPI = re.compile(
+    rb'"(?:STRING|NUMBER|INTEGER|BOOLEAN|ARRAY|OBJECT|NULL|TYPE_UNSPECIFIED|nullable'
+    rb'|propertyOrdering|%s)"|"(?:m[a-z]+(?:Items|Length|Properties))"\s*:\s*"'
+    % "|".join(_SNAKE).encode()
+)
+_UNWANTED = re.compile(rb'"\$schema"|"\$id"|"default"\s*:\s*null')
+
+
+def from_openapi(schema: JSON) -> JSON:
+    """
+    A client's schema as JSON Schema: types in lower case, `nullable` as a type, order as order.
+
+    Raises: BadRequest when it is nested too deeply.
+    """
+    return _walked(schema, _lowered, 0) if _OPENAPI.search(bytes(schema)) else copied(schema)
+
+
+def for_gemini(schema: JSON) -> JSON:
+    """
+    JSON Schema for `parametersJsonSchema` and `responseJsonSchema`.
+
+    Raises: BadRequest when it is nested too deeply.
+    """
+    return _walked(schema, _cleaned, 0) if _UNWANTED.search(bytes(schema)) else schema
+
+
+def _walked(schema: JSON, edit: _Edit, depth: int) -> JSON:
+    if depth > MAX_DEPTH:
+        raise BadRequest("a schema is nested too deeply")
+    members = try_read(schema, dict[str, msgspec.Raw])
+    if members is None:
+        items = try_read(schema, list[msgspec.Raw])
+        return schema if items is None else raw([_walked(i, edit, depth + 1) for i in items])
+    out = edit(members)
+    for key, value in out.items():
+        if key in _OF_ONE or key in _OF_MANY:
+            out[key] = _walked(value, edit, depth + 1)
+        elif key in _BY_NAME:
+            named = try_read(value, dict[str, msgspec.Raw]) or {}
+            out[key] = raw({name: _walked(one, edit, depth + 1) for name, one in named.items()})
+    return raw(out)
+
+
+def _cleaned(members: _Members) -> _Members:
+    return {
+        key: value
+        for key, value in members.items()
+        if key not in ("$schema", "$id") and (key != "default" or given(value))
+    }
+
+
+def _lowered(members: _Members) -> _Members:
+    out: _Members = {}
+    for key, value in members.items():
+        out[_SNAKE.get(key, key)] = value
+    for key in _COUNTS & out.keys():
+        text = try_read(out[key], str)
+        if text is not None and text.isdecimal():
+            out[key] = raw(int(text))
+    kind = try_read(out["type"], str) if "type" in out else None
+    if kind is not None:
+        out["type"] = raw(kind.lower())
+    if kind == "TYPE_UNSPECIFIED":
+        del out["type"]
+    elif kind is not None and try_read(out.get("nullable", msgspec.Raw(b"false")), bool):
+        out["type"] = raw([kind.lower(), "null"])
+    out.pop("nullable", None)
+    return _in_order(out)
+
+
+def _in_order(members: _Members) -> _Members:
+    """Properties in the order that `propertyOrdering` asks for."""
+    order = try_read(members.pop("propertyOrdering", msgspec.Raw(b"[]")), list[str])
+    named = try_read(members.get("properties", msgspec.Raw(b"null")), dict[str, msgspec.Raw])
+    if order and named:
+        first = {name: named[name] for name in order if name in named}
+        members["properties"] = raw({**first, **named})
+    return members

@@ -1,0 +1,197 @@
+"""
+An upstream's answer, in chunks or whole, as events.
+
+Every message is a GenerateContentResponse with a further piece of the answer. Older models name a
+finish reason in every chunk, so only the end of the stream is the end of the answer; usage counts
+up, so the last one holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timezone
+
+from aiproxy.errors import ErrorReply, UpstreamProtocolError
+from aiproxy.framing import sse
+from aiproxy.ir import Broken, Event, Finished, Started, StopReason, Usage, settled_stop
+from aiproxy.redaction import redact
+from aiproxy.wire.gemini import shapes
+from aiproxy.wire.gemini.errors import error_in_band
+from aiproxy.wire.gemini.parts_in import PartsReader
+from aiproxy.wire.jsontext import given, try_read
+
+_MAX_JUNK = 3
+"""Messages in a row that are no JSON at all, before the stream is given up."""
+
+_NUMBERED = (
+    "",
+    "STOP",
+    "MAX_TOKENS",
+    "SAFETY",
+    "RECITATION",
+    "OTHER",
+    "BLOCKLIST",
+    "PROHIBITED_CONTENT",
+    "SPII",
+    "MALFORMED_FUNCTION_CALL",
+)
+"""Finish reasons by the number that some Vertex AI endpoints send."""
+
+_STOPS: dict[str, StopReason] = {
+    "STOP": "end",
+    "MAX_TOKENS": "max_tokens",
+    "SAFETY": "filtered",
+    "RECITATION": "filtered",
+    "LANGUAGE": "filtered",
+    "BLOCKLIST": "filtered",
+    "PROHIBITED_CONTENT": "filtered",
+    "SPII": "filtered",
+    "IMAGE_SAFETY": "filtered",
+    "IMAGE_PROHIBITED_CONTENT": "filtered",
+    "IMAGE_RECITATION": "filtered",
+    "IMAGE_OTHER": "filtered",
+    "NO_IMAGE": "filtered",
+    "MODEL_ARMOR": "filtered",
+    "ESCALATION": "filtered",
+    "PUP_LIMITED_DISABLED": "filtered",
+    "CONTINUATION": "pause",
+}
+_FAULTS = frozenset(
+    (
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS",
+        "MISSING_THOUGHT_SIGNATURE",
+        "MALFORMED_RESPONSE",
+    )
+)
+"""Finish reasons that mean the model failed: the answer is worth nothing."""
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=[.Z])")
+
+
+class StreamDecoder:
+    """See `contract.StreamDecoder`."""
+
+    def __init__(self) -> None:
+        self._parts = PartsReader()
+        self._started = False
+        self._ended = False
+        self._junk = 0
+        self._finish = ""
+        self._blocked = False
+        self._usage: Usage | None = None
+        self._response_id = ""
+
+    def feed(self, message: sse.Message) -> Sequence[Event]:
+        if self._ended:
+            return ()
+        chunk = try_read(message.data, shapes.Chunk)
+        if chunk is not None:
+            self._junk = 0
+            return self._chunk(chunk)
+        chunks = try_read(message.data, list[shapes.Chunk])
+        if chunks is not None:
+            self._junk = 0
+            return [event for one in chunks for event in self._chunk(one)]
+        if message.data.strip() != b"[DONE]":
+            self._refuse(message.data)
+        return ()
+
+    def close(self) -> Sequence[Event]:
+        if self._ended:
+            return ()
+        self._ended = True
+        if not self._started or not (self._finish or self._blocked):
+            raise UpstreamProtocolError("the upstream's answer ends without a finish reason")
+        self._parts.close()
+        stop = _STOPS.get(self._finish, "other") if self._finish else "filtered"
+        stop = settled_stop(stop, self._parts.has_calls)
+        return [*self._parts.take(), Finished(stop, "", self._usage)]
+
+    def _refuse(self, data: bytes) -> None:
+        self._junk += 1
+        if try_read(data, object) is not None or self._junk >= _MAX_JUNK:
+            raise UpstreamProtocolError("the upstream's answer is not its protocol's JSON")
+
+    def _chunk(self, chunk: shapes.Chunk) -> Sequence[Event]:
+        if self._ended:
+            return ()
+        if given(chunk.error):
+            return self._break(error_in_band(chunk.error))
+        usage = usage_of(chunk.usage_metadata)
+        self._usage = usage or self._usage
+        feedback = chunk.prompt_feedback
+        if feedback is not None and feedback.block_reason:
+            self._blocked = True
+        candidate = _first(chunk.candidates)
+        if candidate is None and usage is None and feedback is None:
+            return ()
+        events: list[Event] = []
+        if not self._started:
+            events.append(self._start(chunk))
+        if candidate is not None:
+            self._parts.read(candidate, self._response_id)
+            events += self._parts.take()
+            reason = _reason(candidate.finish_reason)
+            if reason in _FAULTS:
+                return [*events, *self._break(_fault(reason, candidate.finish_message))]
+            self._finish = reason or self._finish
+        return events
+
+    def _start(self, chunk: shapes.Chunk) -> Started:
+        self._started = True
+        self._response_id = chunk.response_id or ""
+        created = seconds_of(chunk.create_time)
+        return Started(self._response_id, chunk.model_version or "", created, self._usage)
+
+    def _break(self, error: ErrorReply) -> Sequence[Event]:
+        self._ended = True
+        if self._started:
+            return [Broken(error)]
+        self._started = True
+        return [Started("", ""), Broken(error)]
+
+
+def usage_of(usage: shapes.UsageMetadata | None) -> Usage | None:
+    """The disjoint counts; None when it has none, as in most chunks of Vertex AI."""
+    if usage is None or (usage.prompt_token_count is None and usage.candidates_token_count is None):
+        return None
+    cached = max(usage.cached_content_token_count or 0, 0)
+    prompt = (usage.prompt_token_count or 0) + (usage.tool_use_prompt_token_count or 0)
+    return Usage(
+        input=max(prompt - cached, 0),
+        cache_read=cached,
+        output=max(usage.candidates_token_count or 0, 0),
+        reasoning=max(usage.thoughts_token_count or 0, 0),
+    )
+
+
+def seconds_of(instant: str | None) -> int:
+    """Unix seconds of "2026-08-19T14:38:15.050708Z", 0 for anything else."""
+    found = _INSTANT.match(instant or "")
+    if found is None:
+        return 0
+    try:
+        parsed = datetime.fromisoformat(found[0]).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return 0
+    return max(int(parsed.timestamp()), 0)
+
+
+def _first(candidates: Sequence[shapes.Candidate] | None) -> shapes.Candidate | None:
+    """The hub knows one answer: the candidate with index 0, which is often left out."""
+    return next((candidate for candidate in candidates or () if not candidate.index), None)
+
+
+def _reason(reason: str | int | None) -> str:
+    if isinstance(reason, int):
+        return _NUMBERED[reason] if 0 <= reason < len(_NUMBERED) else "OTHER"
+    return "" if reason == "FINISH_REASON_UNSPECIFIED" else reason or ""
+
+
+def _fault(reason: str, message: str | None) -> ErrorReply:
+    text = f"the model's answer failed: {reason}"
+    told = f"{text} ({redact(message)})" if message else text
+    return ErrorReply(502, "upstream", told, code=reason)

@@ -1,0 +1,106 @@
+"""
+Events as the stream a Gemini client reads.
+
+Two forms: server-sent events with nothing but `data: {...}` (Google's SDKs fail on comments, event
+names and `[DONE]`), and for clients that did not ask for events one JSON array, sent in pieces.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiproxy.framing import sse
+from aiproxy.ir import Broken, Event, Finished, Loss, Request, Started
+from aiproxy.wire.gemini.errors import error_body
+from aiproxy.wire.gemini.parts_out import JSONPart, PartsWriter
+from aiproxy.wire.gemini.paths import wants_events
+from aiproxy.wire.gemini.reply import counts, ending, identity, one_line
+from aiproxy.wire.losses import Losses
+
+_EVENTS = "text/event-stream"
+_JSON = "application/json"
+
+
+class StreamEncoder:
+    """See `contract.StreamEncoder`."""
+
+    def __init__(self, request: Request) -> None:
+        self.content_type = _JSON if request.array else _EVENTS
+        self.losses: list[Loss] = []
+        self._array = request.array
+        self._noted = Losses()
+        self._writer = PartsWriter(self._noted)
+        self._identity: dict[str, Any] = {}
+        self._begun = False
+        self._ended = False
+
+    def encode(self, event: Event) -> bytes:
+        if self._ended:
+            return b""
+        match event:
+            case Started():
+                return self._start(event)
+            case Finished():
+                return self._finish(event)
+            case Broken():
+                self._ended = True
+                return self._framed(error_body(event.error)[1], last=True)
+            case _:
+                parts = self._writer.write(event)
+                seen = self._noted.seen()
+                if len(seen) != len(self.losses):
+                    self.losses = list(seen)
+                return self._chunk(parts, {}, {}) if parts else b""
+
+    def _start(self, event: Started) -> bytes:
+        self._identity = identity(event.id, event.model, event.created)
+        # An array is opened at once, so that whatever comes next is never its first element.
+        return self._framed(one_line(self._identity)) if self._array else b""
+
+    def _finish(self, event: Finished) -> bytes:
+        parts = self._writer.close() or [{"text": ""}]
+        said = ending(event.stop, self._writer)
+        self._ended = True
+        return self._chunk(parts, said, counts(event.usage), last=True)
+
+    def _chunk(
+        self, parts: list[JSONPart], said: dict[str, Any], more: dict[str, Any], last: bool = False
+    ) -> bytes:
+        candidate = {"content": {"parts": parts, "role": "model"}, **said, "index": 0}
+        chunk = {"candidates": [candidate], **more, **self._identity}
+        return self._framed(one_line(chunk), last=last)
+
+    def _framed(self, data: bytes, last: bool = False) -> bytes:
+        if not self._array:
+            return b"data: " + data + b"\n\n"
+        before = b",\r\n" if self._begun else b"["
+        self._begun = True
+        return before + data + (b"]" if last else b"")
+
+
+class RawStream:
+    """
+    An upstream's events for a client of the same wire: as they are, or as the array it wants.
+
+    See `contract.RawStream`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._events = wants_events(path.partition("?")[2])
+        self.content_type = _EVENTS if self._events else _JSON
+        self._begun = False
+
+    def pass_on(self, message: sse.Message) -> bytes:
+        if self._events:
+            return message.raw
+        data = message.data.strip()
+        if data[:1] != b"{":
+            return b""
+        before = b",\r\n" if self._begun else b"["
+        self._begun = True
+        return before + data
+
+    def end(self) -> bytes:
+        if self._events:
+            return b""
+        return b"]" if self._begun else b"[]"

@@ -1,0 +1,170 @@
+"""
+JSON text in and out, with the errors each side of the proxy promises.
+
+Typed decoding is msgspec's: a Struct with every field a wire may carry and `Raw` for subtrees that
+only travel through. `Raw` fields take `Raw()` (empty) as the default; JSON null arrives as `null`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from aiproxy.errors import BadRequest, UpstreamProtocolError
+from aiproxy.ir import JSON, Extras
+
+T = TypeVar("T")
+
+MAX_DEPTH = 64
+"""Nesting that the recursive parts of the codecs accept."""
+
+_TROUBLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+
+
+def read_request(body: bytes | JSON, shape: type[T]) -> T:
+    """
+    A client's JSON as `shape`.
+
+    Raises: BadRequest, with the JSON path of what is wrong.
+    """
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except RecursionError:
+        raise BadRequest("the JSON is nested too deeply") from None
+    except _TROUBLE as error:
+        message, _, path = str(error).partition(" - at ")
+        param = path.strip("`").removeprefix("$").removeprefix(".") or None
+        where = f" at {param}" if param else ""
+        raise BadRequest(f"invalid JSON{where}: {message}", param=param) from None
+
+
+def read_reply(body: bytes | JSON, shape: type[T]) -> T:
+    """
+    An upstream's JSON as `shape`.
+
+    Raises: UpstreamProtocolError. The text itself is never quoted.
+    """
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except _TROUBLE:
+        raise UpstreamProtocolError("the upstream's answer is not its protocol's JSON") from None
+
+
+def try_read(text: bytes | str | JSON, shape: type[T]) -> T | None:
+    """`text` as `shape`, or None when it is not that."""
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except _TROUBLE:
+        return None
+
+
+def write(value: Any) -> bytes:
+    """
+    Compact JSON, keys in the order given, `Raw` embedded as it is.
+
+    Lone surrogates, which UTF-8 cannot hold, become "?".
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_without_surrogates(value))
+
+
+def raw(value: Any) -> JSON:
+    """`value` as JSON text to embed."""
+    return msgspec.Raw(write(value))
+
+
+def text_of(value: JSON) -> str:
+    """The JSON text itself."""
+    return bytes(value).decode("utf-8", "replace")
+
+
+def given(value: JSON) -> bool:
+    """Whether a Raw field was there and not null."""
+    data = bytes(value)
+    return bool(data) and data != b"null"
+
+
+def extras_of(wire: str, body: bytes | JSON, known: frozenset[str]) -> Extras | None:
+    """The members of the object `body` that are not `known` (and not null), in order."""
+    members = try_read(body, dict[str, msgspec.Raw]) or {}
+    rest = tuple((key, copied(value)) for key, value in members.items() if key not in known)
+    kept = tuple((key, value) for key, value in rest if given(value))
+    return Extras(wire, kept) if kept else None
+
+
+def fields_for(wire: str, extras: Extras | None) -> Mapping[str, JSON]:
+    """The members of `extras` when they belong to `wire`, else none."""
+    return dict(extras.fields) if extras is not None and extras.wire == wire else {}
+
+
+def copied(value: JSON) -> JSON:
+    """`value` without the buffer it was cut from."""
+    return msgspec.Raw(bytes(value))
+
+
+def arguments_object(text: str) -> JSON:
+    """
+    A tool call's arguments as a JSON object.
+
+    Empty text is {}; what is no object is kept as {"_raw": text}, so that nothing is lost.
+    """
+    if not text.strip():
+        return msgspec.Raw(b"{}")
+    if try_read(text, dict[str, msgspec.Raw]) is None:
+        return raw({"_raw": text})
+    return msgspec.Raw(text.encode("utf-8", "replace"))
+
+
+def with_member(body: bytes, name: str, value: JSON | None) -> bytes:
+    """
+    The object `body` with one top-level member set, or removed when `value` is None.
+
+    All other bytes stay as they are, white space and duplicate-free order included.
+    Raises: BadRequest when `body` is no JSON object.
+    """
+    members = read_request(body, dict[str, msgspec.Raw])
+    if name in members and value is not None:
+        return _spliced(body, members, name, bytes(value))
+    if name not in members and value is None:
+        return body
+    if value is None:
+        del members[name]
+    else:
+        members[name] = value
+    return write(members)
+
+
+def _spliced(body: bytes, members: Mapping[str, JSON], name: str, value: bytes) -> bytes:
+    """
+    Replace one member's bytes in place.
+
+    msgspec's Raw gives text without its position. The text is unique enough to search for only
+    when it stands once; otherwise the object is printed anew from its untouched members.
+    """
+    old = bytes(members[name])
+    key = write(name)
+    at = body.find(key)
+    if body.count(key) == 1:
+        colon = body.find(b":", at + len(key))
+        start = body.find(old, colon)
+        if not body[at + len(key) : colon].strip() and not body[colon + 1 : start].strip():
+            return body[:start] + value + body[start + len(old) :]
+    rebuilt: dict[str, Any] = dict(members)
+    rebuilt[name] = msgspec.Raw(value)
+    return write(rebuilt)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, Mapping):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return _without_surrogates(msgspec.to_builtins(value))
+    return value

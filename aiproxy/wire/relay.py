@@ -1,0 +1,235 @@
+"""
+One upstream's answer on its way to one client, as pure values.
+
+`connect` and `convert` are the only places that know whether both sides speak the same wire: then
+bytes pass as they are and are only watched; otherwise they go through the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from aiproxy import ir
+from aiproxy.errors import BadRequest, ErrorReply, UpstreamProtocolError
+from aiproxy.framing import sse
+from aiproxy.wire.contract import Encoded, EncodedReply, Inbound, Outbound
+from aiproxy.wire.restoring import ToolRestorer
+
+# What a client of another dialect cannot do without: the conversation itself is kept elsewhere.
+_SERVER_STATE = ("previous_response_id", "conversation", "prompt", "background", "cachedContent")
+
+EMPTY = ErrorReply(502, "upstream", "the upstream gave an empty answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    What a reply says of itself where the upstream does not.
+
+    model: the name the client asked for. id: of the call. now: Unix seconds.
+    """
+
+    model: str
+    id: str
+    now: int
+
+
+class Relay(Protocol):
+    """
+    A stream's way to the client.
+
+    has_content: the client would miss what `feed` gave so far. finished: the terminal event came.
+    error: the upstream reported one in its stream, or it ended in an empty answer.
+    """
+
+    content_type: str
+    has_content: bool
+    finished: bool
+    error: ErrorReply | None
+    usage: ir.Usage | None
+
+    def feed(self, messages: Sequence[sse.Message]) -> bytes:
+        """Raises UpstreamProtocolError when the bytes are not the upstream's protocol."""
+        ...
+
+    def close(self) -> bytes:
+        """The upstream's stream is over. Raises UpstreamProtocolError when it was cut short."""
+        ...
+
+    def broken(self, error: ErrorReply) -> bytes:
+        """The client's error event; nothing may follow it."""
+        ...
+
+    def losses(self) -> tuple[ir.Loss, ...]: ...
+
+
+def encode_for(target: Outbound, request: ir.Request) -> Encoded:
+    """
+    `request` as the body for an upstream of another wire.
+
+    Raises: BadRequest when the target cannot serve it at all.
+    """
+    if request.wire != target.NAME and request.extras is not None:
+        for name, value in request.extras.fields:
+            if name in _SERVER_STATE and bytes(value) != b"false":
+                raise BadRequest(f"{name} is not supported by this upstream", param=name)
+    return target.encode_request(request)
+
+
+def connect(
+    upstream: Outbound,
+    client: Inbound,
+    request: Callable[[], ir.Request],
+    path: str,
+    origin: Origin,
+) -> Relay:
+    """The way of one stream. request: decodes the client's request, asked only when needed."""
+    if upstream.NAME == client.NAME:
+        return _Passthrough(upstream, client, request, path)
+    return _Translation(upstream, client, request(), origin)
+
+
+def convert(
+    upstream: Outbound,
+    client: Inbound,
+    request: Callable[[], ir.Request],
+    origin: Origin,
+    status: int,
+    body: bytes,
+) -> tuple[EncodedReply, ir.Reply]:
+    """
+    One whole answer for the client, and what it says.
+
+    Raises: UpstreamProtocolError when the body of a good status is not the upstream's protocol.
+    """
+    reply = upstream.decode_reply(status, body)
+    if upstream.NAME == client.NAME:
+        return EncodedReply(status, body), reply
+    if isinstance(reply, ir.Response):
+        asked = request()
+        restored = ToolRestorer(asked.tools, upstream.TOOL_NAMES).response(reply)
+        reply = replace(
+            restored,
+            model=origin.model,
+            id=reply.id or origin.id,
+            created=reply.created or origin.now,
+        )
+        return client.encode_reply(reply, asked), reply
+    return client.encode_reply(reply, None), reply
+
+
+def unfolded(client: Inbound, request: ir.Request, reply: ir.Response) -> bytes:
+    """A whole answer as the stream that the client asked for."""
+    encoder = client.StreamEncoder(request)
+    return b"".join(encoder.encode(event) for event in ir.unfold(reply))
+
+
+class _Watch:
+    """What every relay notices of the events that pass."""
+
+    def __init__(self, upstream: Outbound) -> None:
+        self._decoder = upstream.StreamDecoder()
+        self.has_content = False
+        self.finished = False
+        self.error: ErrorReply | None = None
+        self.usage: ir.Usage | None = None
+        self._started: ir.Started | None = None
+
+    def _notice(self, event: ir.Event) -> None:
+        match event:
+            case ir.Started():
+                self._started, self.usage = event, event.usage
+            case ir.Finished():
+                self.finished = True
+                self.usage = event.usage or self.usage
+                if not self.has_content and ir.is_empty(event.stop, self.usage):
+                    self.error = EMPTY
+                else:
+                    self.has_content = True
+            case ir.Broken():
+                self.error = event.error
+            case _:
+                self.has_content = self.has_content or ir.is_content(event)
+
+
+class _Passthrough(_Watch):
+    """Same wire: the bytes go on as they are."""
+
+    def __init__(
+        self, upstream: Outbound, client: Inbound, request: Callable[[], ir.Request], path: str
+    ) -> None:
+        super().__init__(upstream)
+        self._raw = client.RawStream(path)
+        self._client, self._request = client, request
+        self.content_type = self._raw.content_type
+
+    def feed(self, messages: Sequence[sse.Message]) -> bytes:
+        out: list[bytes] = []
+        for message in messages:
+            for event in self._decoder.feed(message):
+                self._notice(event)
+            out.append(self._raw.pass_on(message))
+        return b"".join(out)
+
+    def close(self) -> bytes:
+        for event in self._decoder.close():
+            self._notice(event)
+        if not self.finished and self.error is None:
+            raise UpstreamProtocolError("the upstream's stream was cut short")
+        return self._raw.end()
+
+    def broken(self, error: ErrorReply) -> bytes:
+        try:
+            encoder = self._client.StreamEncoder(self._request())
+        except BadRequest:
+            return b""
+        if self._started is not None:
+            encoder.encode(self._started)
+        return encoder.encode(ir.Broken(error))
+
+    def losses(self) -> tuple[ir.Loss, ...]:
+        return ()
+
+
+class _Translation(_Watch):
+    """Different wires: every event is decoded, restored to the client's terms and encoded."""
+
+    def __init__(
+        self, upstream: Outbound, client: Inbound, request: ir.Request, origin: Origin
+    ) -> None:
+        super().__init__(upstream)
+        self._encoder = client.StreamEncoder(request)
+        self._restorer = ToolRestorer(request.tools, upstream.TOOL_NAMES)
+        self._origin = origin
+        self.content_type = self._encoder.content_type
+
+    def feed(self, messages: Sequence[sse.Message]) -> bytes:
+        return b"".join(
+            self._encode(event) for message in messages for event in self._decoder.feed(message)
+        )
+
+    def close(self) -> bytes:
+        out = b"".join(self._encode(event) for event in self._decoder.close())
+        if not self.finished and self.error is None:
+            raise UpstreamProtocolError("the upstream's stream was cut short")
+        return out
+
+    def broken(self, error: ErrorReply) -> bytes:
+        return self._encoder.encode(ir.Broken(error))
+
+    def losses(self) -> tuple[ir.Loss, ...]:
+        return tuple(self._encoder.losses)
+
+    def _encode(self, event: ir.Event) -> bytes:
+        self._notice(event)
+        if isinstance(event, ir.Started):
+            origin = self._origin
+            event = replace(
+                event,
+                model=origin.model,
+                id=event.id or origin.id,
+                created=event.created or origin.now,
+            )
+        return b"".join(self._encoder.encode(seen) for seen in self._restorer.events(event))

@@ -1,0 +1,400 @@
+"""
+An upstream's stream, read event by event.
+
+Vendors differ: some send a text only in its `.done` event or only in the finished item, some leave
+out `content_part` events or the items of the final response. So each block remembers how much of it
+came, every later form of the same text adds what is missing, and items that were never streamed are
+taken from the final response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from aiproxy import ir
+from aiproxy.errors import ErrorReply, UpstreamProtocolError
+from aiproxy.framing import sse
+from aiproxy.wire.jsontext import given, read_reply, try_read
+from aiproxy.wire.responses import errors, items, outcome, shapes
+from aiproxy.wire.responses.progress import Block, Item
+from aiproxy.wire.responses.shapes import StreamEvent
+
+_MAX_JUNK = 3
+"""Messages in a row that are no JSON: after these it is no such stream."""
+
+_decode_event = msgspec.json.Decoder(StreamEvent).decode
+_TROUBLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+
+
+class StreamDecoder:
+    """Messages of one stream in, events out (see `contract.StreamDecoder`)."""
+
+    def __init__(self) -> None:
+        self._out: list[ir.Event] = []
+        self._items: dict[int, Item] = {}
+        self._ids: set[str] = set()
+        self._blocks = 0
+        self._started = False
+        self._ended = False
+        self._has_calls = False
+        self._has_refusal = False
+        self._junk = 0
+
+    def feed(self, message: sse.Message) -> Sequence[ir.Event]:
+        if self._ended:
+            return ()
+        event = self._read(message)
+        if event is None:
+            return ()
+        reader = _READERS.get(event.type or message.event)
+        if reader is None:
+            return ()
+        self._out = []
+        reader(self, event)
+        return self._out
+
+    def close(self) -> Sequence[ir.Event]:
+        if not self._ended:
+            raise UpstreamProtocolError("the upstream's stream ended without a final event")
+        return ()
+
+    def _read(self, message: sse.Message) -> StreamEvent | None:
+        """The event in a message, None when it tells us nothing."""
+        if message.data == b"[DONE]":
+            return None
+        try:
+            event = _decode_event(message.data)
+        except _TROUBLE:
+            typed = try_read(message.data, shapes.Typed)
+            if typed is not None and (typed.type or message.event) in _READERS:
+                raise UpstreamProtocolError(
+                    "an event of the upstream's has a wrong shape"
+                ) from None
+            self._junk = 0 if typed is not None else self._junk + 1
+            if self._junk >= _MAX_JUNK:
+                raise UpstreamProtocolError("the upstream's stream is not JSON") from None
+            return None
+        self._junk = 0
+        return event
+
+    # ── the response as a whole ──
+
+    def _begun(self, event: StreamEvent) -> None:
+        self._begin(_response(event))
+
+    def _begin(self, response: shapes.ResponseObject | None = None) -> None:
+        if self._started:
+            return
+        self._started = True
+        response = response or shapes.ResponseObject()
+        created = int(response.created_at or 0)
+        self._out.append(ir.Started(response.id or "", response.model or "", created))
+
+    def _completed(self, event: StreamEvent) -> None:
+        self._finish(_response(event), event.type)
+
+    def _finish(self, response: shapes.ResponseObject, type_: str | None) -> None:
+        if type_ == "response.incomplete":
+            response.status = "incomplete"
+        failed = outcome.failure_of(response)
+        if failed is not None:
+            self._break(failed)
+            return
+        self._begin(response)
+        for index, item in enumerate(response.output or ()):
+            if index not in self._items and not self._is_known(item):
+                self._item_ended(index, item)
+        for known in self._items.values():
+            self._stop(known)
+        if response.status in ("queued", "in_progress"):
+            response.status = None
+        stop = outcome.stop_of(response, has_calls=self._has_calls, has_refusal=self._has_refusal)
+        self._out.append(ir.Finished(stop, usage=outcome.usage_of(response.usage)))
+        self._ended = True
+
+    def _failed(self, event: StreamEvent) -> None:
+        response = _response(event)
+        response.status = "failed"
+        failed = outcome.failure_of(response)
+        assert failed is not None
+        self._break(failed)
+
+    def _error(self, event: StreamEvent) -> None:
+        """Both forms: the error in a member `error`, or in the event itself."""
+        if given(event.error):
+            self._break(errors.decode_failure(try_read(event.error, object)))
+        else:
+            self._break(errors.decode_failure({"code": event.code, "message": event.message}))
+
+    def _break(self, error: ErrorReply) -> None:
+        self._begin()
+        self._out.append(ir.Broken(error))
+        self._ended = True
+
+    # ── items ──
+
+    def _item(self, index: int) -> Item:
+        self._begin()
+        item = self._items.get(index)
+        if item is None:
+            item = self._items[index] = Item()
+        return item
+
+    def _is_known(self, item: ir.JSON) -> bool:
+        ids = try_read(item, shapes.Ids) or shapes.Ids()
+        return ids.id in self._ids or ids.call_id in self._ids
+
+    def _note(self, item: ir.JSON) -> None:
+        ids = try_read(item, shapes.Ids) or shapes.Ids()
+        self._ids.update(name for name in (ids.id, ids.call_id) if name)
+
+    def _item_added(self, event: StreamEvent) -> None:
+        if not given(event.item) or event.output_index in self._items:
+            return
+        item = self._item(event.output_index)
+        self._note(event.item)
+        kind = items.kind_of(event.item)
+        if kind in ("function_call", "custom_tool_call"):
+            call = items.call(read_reply(event.item, shapes.CallItem), kind)
+            if call.name:
+                self._start_call(item, call)
+
+    def _item_done(self, event: StreamEvent) -> None:
+        if given(event.item):
+            self._item_ended(event.output_index, event.item)
+
+    def _item_ended(self, index: int, raw: ir.JSON) -> None:
+        item = self._item(index)
+        if item.done:
+            return
+        item.done = True
+        self._note(raw)
+        match kind := items.kind_of(raw):
+            case "message":
+                self._message_ended(item, read_reply(raw, shapes.MessageItem))
+            case "reasoning":
+                self._thought_ended(item, read_reply(raw, shapes.ReasoningItem))
+            case "function_call" | "custom_tool_call":
+                call = items.call(read_reply(raw, shapes.CallItem), kind)
+                if item.call is None:
+                    self._start_call(item, call)
+                self._rest(item.call, call.arguments)
+            case _:
+                for part in items.parts_of(raw):
+                    self._stop_block(self._start(part, ir.TextDelta))
+        self._stop(item)
+
+    def _start(self, part: ir.Part, make: Callable[[int, str], ir.Event]) -> Block:
+        block = Block(self._blocks, make)
+        self._blocks += 1
+        self._out.append(ir.BlockStarted(block.index, part))
+        return block
+
+    def _more(self, block: Block | None, text: str | None) -> None:
+        if text and block is not None and block.is_open:
+            block.length += len(text)
+            self._out.append(block.make(block.index, text))
+
+    def _rest(self, block: Block | None, whole: str | None) -> None:
+        """What is missing of a block whose whole text is now known."""
+        if whole and block is not None:
+            self._more(block, whole[block.length :])
+
+    def _stop(self, item: Item) -> None:
+        for block in item.blocks():
+            self._stop_block(block)
+
+    def _stop_block(self, block: Block) -> None:
+        if block.is_open:
+            block.is_open = False
+            self._out.append(ir.BlockStopped(block.index))
+
+    # ── messages ──
+
+    def _text_of(self, event: StreamEvent, *, refusal: bool = False) -> Block | None:
+        """The text block that an event is about, started now if need be."""
+        item = self._item(event.output_index)
+        return None if item.done else self._text_block(item, event.content_index, refusal)
+
+    def _text_block(self, item: Item, index: int, refusal: bool) -> Block | None:
+        make: Callable[[int, str], ir.Event] = ir.RefusalDelta if refusal else ir.TextDelta
+        block = item.texts.get(index)
+        if block is None:
+            block = self._start(ir.Refusal("") if refusal else ir.Text(""), make)
+            item.texts[index] = block
+        return block if block.make is make else None
+
+    def _part_added(self, event: StreamEvent) -> None:
+        match self._part_type(event):
+            case "output_text":
+                self._text_of(event)
+            case "refusal":
+                self._text_of(event, refusal=True)
+            case "reasoning_text":
+                self._thought(event.output_index, "content", event.content_index)
+
+    def _part_type(self, event: StreamEvent) -> str | None:
+        return read_reply(event.part, shapes.Typed).type if given(event.part) else None
+
+    def _part_done(self, event: StreamEvent) -> None:
+        type_ = self._part_type(event)
+        if type_ in ("output_text", "refusal"):
+            part = read_reply(event.part, shapes.OutputPart)
+            block = self._text_of(event, refusal=type_ == "refusal")
+            self._part_ended(block, part)
+
+    def _part_ended(self, block: Block | None, part: shapes.OutputPart) -> None:
+        if block is None:
+            return
+        is_refusal = block.make is ir.RefusalDelta
+        self._has_refusal = self._has_refusal or (is_refusal and bool(part.refusal))
+        self._rest(block, part.refusal if is_refusal else part.text)
+        for annotation in (part.annotations or ())[block.annotations :]:
+            self._annotate(block, annotation)
+        self._stop_block(block)
+
+    def _message_ended(self, item: Item, message: shapes.MessageItem) -> None:
+        if message.role not in (None, "assistant"):
+            return
+        for index, part in enumerate(message.content or ()):
+            if part.type in ("output_text", "refusal"):
+                self._part_ended(self._text_block(item, index, part.type == "refusal"), part)
+
+    def _text_delta(self, event: StreamEvent) -> None:
+        self._more(self._text_of(event), event.delta)
+
+    def _text_done(self, event: StreamEvent) -> None:
+        self._rest(self._text_of(event), event.text)
+
+    def _refusal_delta(self, event: StreamEvent) -> None:
+        self._has_refusal = self._has_refusal or bool(event.delta)
+        self._more(self._text_of(event, refusal=True), event.delta)
+
+    def _refusal_done(self, event: StreamEvent) -> None:
+        self._has_refusal = self._has_refusal or bool(event.refusal)
+        self._rest(self._text_of(event, refusal=True), event.refusal)
+
+    def _annotation_added(self, event: StreamEvent) -> None:
+        block = self._text_of(event)
+        if block is not None and given(event.annotation):
+            self._annotate(block, event.annotation)
+
+    def _annotate(self, block: Block, annotation: ir.JSON) -> None:
+        block.annotations += 1
+        citation = items.citation(annotation)
+        if citation is not None and block.is_open and block.make is ir.TextDelta:
+            self._out.append(ir.CitationAdded(block.index, citation))
+
+    # ── reasoning ──
+
+    def _thought(self, index: int, source: str, part: int) -> Item | None:
+        """The reasoning item `index`, if it shows its `source`; its block started if need be."""
+        item = self._item(index)
+        if item.done or item.thought_from not in ("", source):
+            return None
+        if item.thought is None:
+            item.thought = self._start(
+                ir.Reasoning("", summary=source == "summary"), ir.ReasoningDelta
+            )
+            item.thought_from, item.thought_part = source, part
+        if item.thought_part != part:
+            item.thought_part, item.thought_length = part, 0
+        return item
+
+    def _think(self, item: Item | None, text: str | None) -> None:
+        if item is None or item.thought is None or not text:
+            return
+        if not item.thought_length and item.thought.length:
+            self._more(item.thought, items.BORDER)
+        item.thought_length += len(text)
+        self._more(item.thought, text)
+
+    def _summary_added(self, event: StreamEvent) -> None:
+        self._thought(event.output_index, "summary", event.summary_index)
+
+    def _summary_delta(self, event: StreamEvent) -> None:
+        self._think(self._thought(event.output_index, "summary", event.summary_index), event.delta)
+
+    def _summary_done(self, event: StreamEvent) -> None:
+        self._think_rest(
+            self._thought(event.output_index, "summary", event.summary_index), event.text
+        )
+
+    def _thought_delta(self, event: StreamEvent) -> None:
+        self._think(self._thought(event.output_index, "content", event.content_index), event.delta)
+
+    def _thought_done(self, event: StreamEvent) -> None:
+        self._think_rest(
+            self._thought(event.output_index, "content", event.content_index), event.text
+        )
+
+    def _think_rest(self, item: Item | None, whole: str | None) -> None:
+        if item is not None and whole:
+            self._think(item, whole[item.thought_length :])
+
+    def _thought_ended(self, item: Item, thought: shapes.ReasoningItem) -> None:
+        if item.thought_from == "summary":
+            thought.content = None
+        elif item.thought_from == "content":
+            thought.summary = None
+        found = items.reasoning(thought)
+        if found is None:
+            return
+        if item.thought is None:
+            item.thought = self._start(ir.Reasoning("", summary=found.summary), ir.ReasoningDelta)
+        self._rest(item.thought, found.text)
+        if found.proof is not None:
+            self._out.append(ir.ProofAdded(item.thought.index, found.proof))
+
+    # ── calls ──
+
+    def _start_call(self, item: Item, call: ir.ToolCall) -> None:
+        self._has_calls = True
+        item.call = self._start(replace(call, arguments=""), ir.ArgumentsDelta)
+
+    def _call_delta(self, event: StreamEvent) -> None:
+        self._more(self._item(event.output_index).call, event.delta)
+
+    def _arguments_done(self, event: StreamEvent) -> None:
+        self._rest(self._item(event.output_index).call, event.arguments)
+
+    def _input_done(self, event: StreamEvent) -> None:
+        self._rest(self._item(event.output_index).call, event.input)
+
+
+def _response(event: StreamEvent) -> shapes.ResponseObject:
+    if not given(event.response):
+        return shapes.ResponseObject()
+    return read_reply(event.response, shapes.ResponseObject)
+
+
+_READERS: Mapping[str, Callable[[StreamDecoder, StreamEvent], None]] = {
+    "response.output_text.delta": StreamDecoder._text_delta,
+    "response.function_call_arguments.delta": StreamDecoder._call_delta,
+    "response.custom_tool_call_input.delta": StreamDecoder._call_delta,
+    "response.reasoning_summary_text.delta": StreamDecoder._summary_delta,
+    "response.reasoning_text.delta": StreamDecoder._thought_delta,
+    "response.refusal.delta": StreamDecoder._refusal_delta,
+    "response.created": StreamDecoder._begun,
+    "response.queued": StreamDecoder._begun,
+    "response.in_progress": StreamDecoder._begun,
+    "response.output_item.added": StreamDecoder._item_added,
+    "response.output_item.done": StreamDecoder._item_done,
+    "response.content_part.added": StreamDecoder._part_added,
+    "response.content_part.done": StreamDecoder._part_done,
+    "response.output_text.done": StreamDecoder._text_done,
+    "response.output_text.annotation.added": StreamDecoder._annotation_added,
+    "response.refusal.done": StreamDecoder._refusal_done,
+    "response.reasoning_summary_part.added": StreamDecoder._summary_added,
+    "response.reasoning_summary_text.done": StreamDecoder._summary_done,
+    "response.reasoning_text.done": StreamDecoder._thought_done,
+    "response.function_call_arguments.done": StreamDecoder._arguments_done,
+    "response.custom_tool_call_input.done": StreamDecoder._input_done,
+    "response.completed": StreamDecoder._completed,
+    "response.incomplete": StreamDecoder._completed,
+    "response.failed": StreamDecoder._failed,
+    "error": StreamDecoder._error,
+}

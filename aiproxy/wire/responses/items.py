@@ -1,0 +1,101 @@
+"""Items of a reply's `output`, read as parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiproxy import ir
+from aiproxy.wire import proofs
+from aiproxy.wire.jsontext import copied, read_reply, try_read
+from aiproxy.wire.responses import shapes
+from aiproxy.wire.responses.shapes import FAMILY, NAME
+
+BORDER = "\n\n"
+"""What stands between the parts of a reasoning summary when they become one text."""
+
+
+def kind_of(item: ir.JSON) -> str:
+    """
+    The type of an item; "" when it says none.
+
+    Raises: UpstreamProtocolError when it is no object.
+    """
+    return read_reply(item, shapes.Typed).type or ""
+
+
+def parts_of(item: ir.JSON) -> tuple[ir.Part, ...]:
+    """
+    One output item as parts, none when it says nothing.
+
+    Raises: UpstreamProtocolError when a known item has the wrong shape.
+    """
+    match kind := kind_of(item):
+        case "message":
+            return tuple(_message(read_reply(item, shapes.MessageItem)))
+        case "reasoning":
+            thought = reasoning(read_reply(item, shapes.ReasoningItem))
+            return () if thought is None else (thought,)
+        case "function_call" | "custom_tool_call":
+            return (call(read_reply(item, shapes.CallItem), kind),)
+        case "image_generation_call":
+            image = read_reply(item, shapes.ImageItem)
+            if image.result:
+                return (_image(image.result, image.output_format),)
+    return (ir.Opaque(NAME, kind, copied(item)),)
+
+
+def citation(annotation: ir.JSON) -> ir.Citation | None:
+    """A URL citation; None for annotations that only this vendor can resolve."""
+    found = try_read(annotation, shapes.Annotation)
+    if found is None or not found.url:
+        return None
+    return ir.Citation(found.url, found.title or "", found.start_index, found.end_index)
+
+
+def call(item: shapes.CallItem, kind: str) -> ir.ToolCall:
+    custom = kind == "custom_tool_call"
+    arguments = item.input if custom else item.arguments
+    return ir.ToolCall(
+        item.call_id or item.id or "",
+        item.name or "",
+        arguments or "",
+        kind="custom" if custom else "function",
+        namespace=item.namespace or "",
+    )
+
+
+def reasoning(item: shapes.ReasoningItem) -> ir.Reasoning | None:
+    """What was thought, the thoughts themselves before a summary; None when nothing is shown."""
+    content = _joined(item.content)
+    text = content or _joined(item.summary)
+    proof = proof_of(item)
+    if not text and proof is None:
+        return None
+    return ir.Reasoning(text, proof, summary=bool(text and not content))
+
+
+def proof_of(item: shapes.ReasoningItem) -> ir.Proof | None:
+    if not item.encrypted_content:
+        return None
+    return proofs.untagged(item.encrypted_content, FAMILY)
+
+
+def _joined(parts: Iterable[shapes.ReasoningText] | None) -> str:
+    return BORDER.join(part.text for part in parts or () if part.text)
+
+
+def _message(item: shapes.MessageItem) -> Iterable[ir.Part]:
+    if item.role not in (None, "assistant"):
+        return
+    for part in item.content or ():
+        match part.type:
+            case "output_text":
+                found = (citation(annotation) for annotation in part.annotations or ())
+                citations = tuple(each for each in found if each is not None)
+                yield ir.Text(part.text or "", citations)
+            case "refusal":
+                yield ir.Refusal(part.refusal or "")
+
+
+def _image(result: str, output_format: str | None) -> ir.Media:
+    return ir.Media("image", ir.Inline(f"image/{output_format or 'png'}", result))

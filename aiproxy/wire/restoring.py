@@ -1,0 +1,83 @@
+"""
+Tool calls on their way back to the client, in the client's own terms.
+
+A target may have been given shortened names, joined name spaces, and functions in place of custom
+tools (see `names`). All of that is undone here, between a decoder and an encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import msgspec
+
+from aiproxy import ir
+from aiproxy.wire.jsontext import try_read
+from aiproxy.wire.names import NameRule, ToolNames
+
+
+class _Wrapped(msgspec.Struct):
+    """What a custom tool's function stand-in is called with."""
+
+    input: str
+
+
+class ToolRestorer:
+    """
+    Undoes one request's tool renaming on its reply.
+
+    A custom tool's text is known only when the JSON around it is complete, so it arrives in one
+    delta at the end of its block.
+    """
+
+    def __init__(self, tools: Iterable[ir.Tool | ir.HostedTool], rule: NameRule) -> None:
+        own = [tool for tool in tools if isinstance(tool, ir.Tool)]
+        self._names = ToolNames(own, rule)
+        self._custom: frozenset[tuple[str, str]] = frozenset(
+            (tool.namespace, tool.name) for tool in own if tool.kind == "custom" and not rule.custom
+        )
+        self._held: dict[int, list[str]] = {}
+
+    def events(self, event: ir.Event) -> Iterator[ir.Event]:
+        """`event` as the client shall see it: itself, nothing yet, or with what was held back."""
+        match event:
+            case ir.BlockStarted(block=ir.ToolCall() as call):
+                restored = self._named(call)
+                if restored.kind != call.kind:
+                    self._held[event.index] = [call.arguments]
+                    restored = replace(restored, arguments="")
+                yield replace(event, block=restored)
+            case ir.ArgumentsDelta() if event.index in self._held:
+                self._held[event.index].append(event.text)
+            case ir.BlockStopped() if event.index in self._held:
+                text = _unwrapped("".join(self._held.pop(event.index)))
+                if text:
+                    yield ir.ArgumentsDelta(event.index, text)
+                yield event
+            case _:
+                yield event
+
+    def response(self, response: ir.Response) -> ir.Response:
+        """The same for a whole answer."""
+        return replace(response, parts=tuple(self._part(part) for part in response.parts))
+
+    def _part(self, part: ir.Part) -> ir.Part:
+        if not isinstance(part, ir.ToolCall):
+            return part
+        restored = self._named(part)
+        if restored.kind == part.kind:
+            return restored
+        return replace(restored, arguments=_unwrapped(part.arguments))
+
+    def _named(self, call: ir.ToolCall) -> ir.ToolCall:
+        if call.namespace:
+            return call
+        namespace, name = self._names.original(call.name)
+        kind: ir.ToolKind = "custom" if (namespace, name) in self._custom else call.kind
+        return replace(call, name=name, namespace=namespace, kind=kind)
+
+
+def _unwrapped(arguments: str) -> str:
+    wrapped = try_read(arguments, _Wrapped)
+    return arguments if wrapped is None else wrapped.input

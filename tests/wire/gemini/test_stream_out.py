@@ -1,0 +1,220 @@
+"""What Gemini clients get to read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy import ir
+from aiproxy.framing import sse
+from aiproxy.wire import gemini
+from aiproxy.wire.gemini.signatures import proof_of, signature_for
+from aiproxy.wire.jsontext import raw
+
+ASKED = ir.Request("gemini", "m", True, ())
+ARRAY = ir.Request("gemini", "m", True, (), array=True)
+START = ir.Started("r", "m", 1_000_000_000)
+
+
+def written(events: Any, asked: ir.Request = ASKED) -> bytes:
+    encoder = gemini.StreamEncoder(asked)
+    return b"".join(encoder.encode(event) for event in events)
+
+
+def chunks(events: Any) -> list[Any]:
+    return [json.loads(line[6:]) for line in written(events).split(b"\n\n") if line]
+
+
+def parts(*events: ir.Event) -> list[Any]:
+    sent = chunks((START, *events, ir.Finished("end")))
+    return [part for one in sent for part in one["candidates"][0]["content"]["parts"]]
+
+
+class StreamTests(SynchronousTestCase):
+    """The stream, event by event."""
+
+    def test_form(self) -> None:
+        """Every chunk is whole; the last one says why it ended and what it cost."""
+        response = ir.Response("r", "m", (ir.Text("hi"),), "end", usage=ir.Usage(1, 2, 4, 8, 16))
+        first, last = chunks(ir.unfold(response))
+        same = {"modelVersion": "m", "responseId": "r"}
+        content = {"parts": [{"text": "hi"}], "role": "model"}
+        self.assertEqual(first, {"candidates": [{"content": content, "index": 0}], **same})
+        self.assertEqual(last["candidates"][0]["finishReason"], "STOP")
+        self.assertEqual(
+            last["usageMetadata"],
+            {
+                "promptTokenCount": 7,
+                "candidatesTokenCount": 8,
+                "cachedContentTokenCount": 2,
+                "thoughtsTokenCount": 16,
+                "totalTokenCount": 31,
+            },
+        )
+
+    def test_only_data_lines(self) -> None:
+        """No comments, no event names, no end mark, one line each."""
+        text = "a\u2028b\x85c\u2029d"
+        out = written(ir.unfold(ir.Response("r", "m", (ir.Text(text),), "end")))
+        for line in out.decode().splitlines():
+            self.assertTrue(not line or line.startswith("data: {"), line)
+        self.assertEqual(
+            parts(ir.BlockStarted(0, ir.Text("")), ir.TextDelta(0, text), ir.BlockStopped(0))[0],
+            {"text": text},
+        )
+
+    def test_calls_are_whole(self) -> None:
+        """Fragments wait; what began later waits behind them."""
+        found = parts(
+            ir.BlockStarted(0, ir.ToolCall("c", "f", "")),
+            ir.ArgumentsDelta(0, '{"a"'),
+            ir.BlockStarted(1, ir.Text("")),
+            ir.TextDelta(1, "x"),
+            ir.ArgumentsDelta(0, ":1}"),
+            ir.BlockStopped(0),
+            ir.BlockStopped(1),
+        )
+        self.assertEqual(
+            found[:2],
+            [{"functionCall": {"id": "c", "name": "f", "args": {"a": 1}}}, {"text": "x"}],
+        )
+
+    def test_texts_do_not_wait(self) -> None:
+        """Each delta goes out with its event."""
+        encoder = gemini.StreamEncoder(ASKED)
+        encoder.encode(START)
+        encoder.encode(ir.BlockStarted(0, ir.Text("")))
+        self.assertIn(b'"x"', encoder.encode(ir.TextDelta(0, "x")))
+
+    def test_own_signatures(self) -> None:
+        """They stay with their part."""
+        own = ir.Proof("gemini", "c2ln")
+        found = parts(
+            ir.BlockStarted(0, ir.Reasoning("")),
+            ir.ReasoningDelta(0, "hm"),
+            ir.ProofAdded(0, own),
+            ir.BlockStopped(0),
+            ir.BlockStarted(1, ir.ToolCall("c", "f", "", proof=own)),
+            ir.BlockStopped(1),
+        )
+        self.assertEqual(
+            found[:2],
+            [
+                {"text": "hm", "thought": True},
+                {"text": "", "thought": True, "thoughtSignature": "c2ln"},
+            ],
+        )
+        self.assertEqual(found[2]["thoughtSignature"], "c2ln")
+
+    def test_foreign_signatures(self) -> None:
+        """They ride on the next call, else they stand alone."""
+        foreign = ir.Proof("anthropic", "x")
+        thought: tuple[ir.Event, ...] = (
+            ir.BlockStarted(0, ir.Reasoning("hm")),
+            ir.ProofAdded(0, foreign),
+            ir.BlockStopped(0),
+        )
+        call = (ir.BlockStarted(1, ir.ToolCall("c", "f", "")), ir.BlockStopped(1))
+        text = (ir.BlockStarted(1, ir.Text("a")), ir.BlockStopped(1))
+        self.assertEqual(proof_of(parts(*thought, *call)[1]["thoughtSignature"]), foreign)
+        for found in (parts(*thought, *text), parts(*thought)):
+            self.assertEqual(proof_of(found[1]["thoughtSignature"]), foreign)
+            self.assertTrue(found[1]["thought"])
+
+    def test_tags_are_base64(self) -> None:
+        """Google's SDKs take nothing else, and send the URL-safe alphabet back."""
+        for family in ("anthropic", "openai", "kiro"):
+            for data in ("ÿ?~>", "abc", "b+/="):
+                proof = ir.Proof(family, data, redacted=family == "anthropic")
+                signature = signature_for(proof)
+                self.assertTrue(signature.startswith(gemini.SIGNATURE_MARK))
+                self.assertEqual(proof_of(signature), proof)
+                safe = signature.replace("+", "-").replace("/", "_").rstrip("=")
+                self.assertEqual(proof_of(safe), proof)
+
+    def test_sources(self) -> None:
+        """They are named in the last chunk, their places in bytes."""
+        cited = ir.Text("漢é!", (ir.Citation("https://a", "A", 1, 2), ir.Citation("https://b")))
+        last = chunks(ir.unfold(ir.Response("r", "m", (ir.Text("漢"), cited), "end")))[-1]
+        self.assertEqual(
+            last["candidates"][0]["groundingMetadata"],
+            {
+                "groundingChunks": [
+                    {"web": {"uri": "https://a", "title": "A"}},
+                    {"web": {"uri": "https://b", "title": ""}},
+                ],
+                "groundingSupports": [
+                    {
+                        "segment": {"startIndex": 6, "endIndex": 8, "text": "é"},
+                        "groundingChunkIndices": [0],
+                    }
+                ],
+            },
+        )
+
+    def test_refusals(self) -> None:
+        """A refusal is text, and the finish says so."""
+        (first, last) = chunks(ir.unfold(ir.Response("r", "m", (ir.Refusal("no"),), "end")))
+        self.assertEqual(first["candidates"][0]["content"]["parts"], [{"text": "no"}])
+        self.assertEqual(last["candidates"][0]["finishReason"], "SAFETY")
+
+    def test_foreign_parts(self) -> None:
+        """What only another vendor understands is shown as text, or missed."""
+        encoder = gemini.StreamEncoder(ASKED)
+        encoder.encode(START)
+        shown = encoder.encode(ir.BlockStarted(0, ir.Opaque("chat", "some_part", raw({}), "x")))
+        self.assertIn(b'{"text":"x"}', shown)
+        encoder.encode(ir.BlockStopped(0))
+        encoder.encode(ir.BlockStarted(1, ir.Opaque("chat", "other_part", raw({}))))
+        self.assertEqual(
+            encoder.losses, [ir.Loss("some-part", "approximated"), ir.Loss("other-part")]
+        )
+
+    def test_nothing_after_the_end(self) -> None:
+        """The end is the end."""
+        encoder = gemini.StreamEncoder(ASKED)
+        encoder.encode(START)
+        encoder.encode(ir.Finished("end"))
+        self.assertEqual(encoder.encode(ir.Finished("end")), b"")
+
+
+class ArrayTests(SynchronousTestCase):
+    """The stream as one JSON array."""
+
+    def test_is_json(self) -> None:
+        """Its pieces are an array together, with an error too, first or late."""
+        error = ir.Broken(ir.ErrorReply(503, "overloaded", "busy"))
+        text = (ir.BlockStarted(0, ir.Text("a")), ir.BlockStopped(0))
+        for events in (
+            (START, *text, ir.Finished("end")),
+            (START, *text, error),
+            (START, error),
+            (error,),
+        ):
+            found = json.loads(written(events, ARRAY))
+            self.assertEqual("error" in found[-1], events[-1] is error)
+        self.assertEqual(gemini.StreamEncoder(ARRAY).content_type, "application/json")
+
+    def test_same_wire(self) -> None:
+        """An upstream's events become the array that the client wants, or stay as they are."""
+        stream = b'data: {"a": 1}\r\n\r\ndata: [DONE]\n\ndata: {"b": 2}\n\n'
+        messages = sse.SSEDecoder().feed(stream)
+        as_array = gemini.RawStream("/v1beta/models/m:streamGenerateContent?key=k")
+        out = b"".join(map(as_array.pass_on, messages)) + as_array.end()
+        self.assertEqual(json.loads(out), [{"a": 1}, {"b": 2}])
+        as_is = gemini.RawStream("/v1beta/models/m:streamGenerateContent?alt=sse")
+        self.assertEqual(b"".join(map(as_is.pass_on, messages)) + as_is.end(), stream)
+        self.assertEqual(
+            (as_array.content_type, as_is.content_type), ("application/json", "text/event-stream")
+        )
+        self.assertEqual(gemini.RawStream("/x").end(), b"[]")
+
+    def test_an_error_behind_passed_events(self) -> None:
+        """A fresh encoder that is told of the start goes on where the passed events ended."""
+        passed = gemini.RawStream("/x").pass_on(sse.Message("", b'{"a":1}', b""))
+        encoder = gemini.StreamEncoder(ARRAY)
+        encoder.encode(START)
+        out = passed + encoder.encode(ir.Broken(ir.ErrorReply(502, "upstream", "gone")))
+        self.assertIn("error", json.loads(out)[1])

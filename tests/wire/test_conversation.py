@@ -1,0 +1,114 @@
+"""Histories put in order."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy import ir
+from aiproxy.wire.conversation import (
+    NO_RESULT,
+    joined_text,
+    leading_instructions,
+    plain_text,
+    reasoning_for,
+    settled,
+)
+from tests import strategies
+
+
+def user(*parts: ir.Part) -> ir.Turn:
+    return ir.Turn("user", parts)
+
+
+def assistant(*parts: ir.Part) -> ir.Turn:
+    return ir.Turn("assistant", parts)
+
+
+def call(call_id: str, name: str = "f") -> ir.ToolCall:
+    return ir.ToolCall(call_id, name, "{}")
+
+
+def result(call_id: str, text: str = "ok") -> ir.ToolResult:
+    return ir.ToolResult(call_id, (ir.Text(text),))
+
+
+class SettledTests(SynchronousTestCase):
+    def test_results_stand_first_and_in_call_order(self) -> None:
+        """Whatever order they came in, and through however many messages."""
+        turns = settled(
+            (assistant(call("a")), assistant(call("b", "g")), user(ir.Text("so?"), result("b")),
+             user(result("a")))
+        )  # fmt: skip
+        self.assertEqual([turn.role for turn in turns], ["assistant", "user"])
+        parts = turns[1].parts
+        self.assertEqual([getattr(part, "call_id", "") for part in parts], ["a", "b", ""])
+        self.assertEqual([part.name for part in parts[:2] if isinstance(part, ir.ToolResult)],
+                         ["f", "g"])  # fmt: skip
+
+    def test_a_missing_result_is_made_up_as_an_error(self) -> None:
+        """An interrupted call gets an answer, also at the very end."""
+        for after in ((), (user(ir.Text("go on")),)):
+            turns = settled((assistant(call("a")), *after))
+            first = turns[1].parts[0]
+            assert isinstance(first, ir.ToolResult)
+            self.assertTrue(first.is_error)
+            self.assertEqual(joined_text(first.content), NO_RESULT)
+
+    def test_an_orphan_becomes_what_the_user_says(self) -> None:
+        """A result without a call is text; nothing of it is lost."""
+        (turn,) = settled((user(result("x", "42")),))
+        self.assertEqual(plain_text(turn.parts[1:]), "42")
+        self.assertFalse(any(isinstance(part, ir.ToolResult) for part in turn.parts))
+
+    def test_the_last_of_two_results_counts(self) -> None:
+        """A call is answered once."""
+        turns = settled((assistant(call("a")), user(result("a", "1"), result("a", "2"))))
+        self.assertEqual(turns[1].parts, (ir.ToolResult("a", (ir.Text("2"),), name="f"),))
+
+    def test_system_text_never_parts_a_call_from_its_result(self) -> None:
+        """It moves behind the results; elsewhere it keeps its place."""
+        note = ir.Turn("developer", (ir.Text("note"),))
+        turns = settled((assistant(call("a")), note, user(result("a"))))
+        self.assertEqual([turn.role for turn in turns], ["assistant", "user", "developer"])
+
+    @settings(deadline=None)
+    @given(strategies.requests("chat"))
+    def test_every_call_is_answered_once_directly_behind(self, request: ir.Request) -> None:
+        """For any history; and settling twice changes nothing."""
+        turns = settled(request.turns)
+        self.assertEqual(settled(turns), turns)
+        for at, turn in enumerate(turns):
+            calls = [part.id for part in turn.parts if isinstance(part, ir.ToolCall)]
+            if turn.role == "assistant" and calls:
+                behind = turns[at + 1].parts[: len(calls)]
+                self.assertEqual([getattr(part, "call_id", None) for part in behind], calls)
+            elif turn.role == "user":
+                before = turns[at - 1] if at else user()
+                answers = sum(isinstance(part, ir.ToolResult) for part in turn.parts)
+                asked = sum(isinstance(part, ir.ToolCall) for part in before.parts)
+                self.assertEqual(answers, asked if before.role == "assistant" else 0)
+
+
+class InstructionTests(SynchronousTestCase):
+    def test_leading_system_turns_join_the_instructions(self) -> None:
+        """In order; later ones stay where they are."""
+        late = ir.Turn("system", (ir.Text("late"),))
+        request = ir.Request(
+            "chat",
+            "m",
+            False,
+            (ir.Turn("system", (ir.Text("b"),)), ir.Turn("developer", (ir.Text("c"),)),
+             user(ir.Text("hi")), late),
+            instructions=(ir.Text("a"),),
+        )  # fmt: skip
+        parts, turns = leading_instructions(request)
+        self.assertEqual(joined_text(parts), "a\n\nb\n\nc")
+        self.assertEqual(turns, (user(ir.Text("hi")), late))
+
+    def test_reasoning_goes_only_home(self) -> None:
+        """With a proof of the family, or not at all."""
+        own = ir.Reasoning("x", ir.Proof("gemini", "p"))
+        self.assertIs(reasoning_for("gemini", own), own)
+        self.assertIsNone(reasoning_for("openai", own))
+        self.assertIsNone(reasoning_for("openai", ir.Reasoning("x")))

@@ -1,0 +1,104 @@
+"""JSON in and out, with our errors and nothing lost."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy.errors import BadRequest, UpstreamProtocolError
+from aiproxy.wire import jsontext
+from tests import strategies
+
+
+class Shape(msgspec.Struct):
+    """A request in small."""
+
+    model: str | None = None
+    parts: list[int] | None = None
+
+
+class ReadingTests(SynchronousTestCase):
+    def test_a_bad_request_names_the_field(self) -> None:
+        """The message says where, for a person and as `param`."""
+        error = self.assertRaises(BadRequest, jsontext.read_request, b'{"parts": [1, "x"]}', Shape)
+        self.assertEqual(error.reply.param, "parts[1]")
+        self.assertIn("parts[1]", error.reply.message)
+
+    @given(st.binary(max_size=40) | st.just(b"[" * 10_000) | st.just(b'{"parts":' * 10_000))
+    def test_no_other_error(self, body: bytes) -> None:
+        """Whatever the bytes, each side gets its own error and never another."""
+        try:
+            jsontext.read_request(body, Shape)
+        except BadRequest:
+            self.assertRaises(UpstreamProtocolError, jsontext.read_reply, body, Shape)
+            self.assertIsNone(jsontext.try_read(body, Shape))
+
+    def test_lone_surrogates_do_not_stop_a_message(self) -> None:
+        """They cannot be sent in UTF-8, so they are replaced, wherever they stand."""
+        body = jsontext.write({"a\ud800": ["\udfff", Shape(model="x\ud83d")]})
+        self.assertEqual(json.loads(body), {"a?": ["?", {"model": "x?", "parts": None}]})
+
+
+class MemberTests(SynchronousTestCase):
+    def test_only_the_member_changes(self) -> None:
+        """White space, order, number spelling and unknown members stay, to the digit."""
+        body = b'{ "x": 1.10,\n  "model" : "a",\t"seed": 12345678901234567890, "y": "\\u00e9" }'
+        changed = jsontext.with_member(body, "model", jsontext.raw("b"))
+        self.assertEqual(changed, body.replace(b'"a"', b'"b"'))
+
+    def test_a_name_that_also_stands_deeper(self) -> None:
+        """Only the top-level member is meant; the values of all others stay as they are."""
+        body = b'{"tools":[{"model": 1.0}],"model":"a","n":1e2}'
+        changed = jsontext.with_member(body, "model", jsontext.raw("b"))
+        self.assertEqual(changed, b'{"tools":[{"model": 1.0}],"model":"b","n":1e2}')
+
+    def test_added_and_removed(self) -> None:
+        """A member that was not there is appended; None takes one away."""
+        self.assertEqual(jsontext.with_member(b'{"a":1}', "b", jsontext.raw(2)), b'{"a":1,"b":2}')
+        self.assertEqual(jsontext.with_member(b'{"a":1,"b":2}', "a", None), b'{"b":2}')
+        self.assertEqual(jsontext.with_member(b'{ "a": 1 }', "b", None), b'{ "a": 1 }')
+
+    @given(
+        st.dictionaries(strategies.texts(), strategies.json_values(), max_size=4),
+        strategies.texts(),
+        st.booleans(),
+    )
+    def test_equal_to_setting_it_in_a_mapping(
+        self, members: dict[str, object], name: str, is_there: bool
+    ) -> None:
+        """For any object and any name, also when key or value look like other text."""
+        if is_there:
+            members = {**members, name: name}
+        body = json.dumps(members).encode()
+        changed = json.loads(jsontext.with_member(body, name, jsontext.raw("new")))
+        self.assertEqual(changed, {**members, name: "new"})
+        self.assertEqual(list(changed), list({**members, name: "new"}))
+
+
+class ArgumentsTests(SynchronousTestCase):
+    def test_objects_pass_as_they_are(self) -> None:
+        """Key order and number spelling are the model's."""
+        text = '{"z": 1.0, "a": {}}'
+        self.assertEqual(bytes(jsontext.arguments_object(text)), text.encode())
+
+    def test_what_is_no_object_is_kept(self) -> None:
+        """Empty text is an empty object; anything else travels under a name."""
+        self.assertEqual(bytes(jsontext.arguments_object(" ")), b"{}")
+        for text in ("[1]", '{"cut": ', "plain"):
+            self.assertEqual(json.loads(bytes(jsontext.arguments_object(text))), {"_raw": text})
+
+
+class ExtrasTests(SynchronousTestCase):
+    def test_unknown_members_in_order_without_nulls(self) -> None:
+        """null means absent; known members are read elsewhere."""
+        body = b'{"b": 1.50, "model": "m", "a": null, "c": []}'
+        extras = jsontext.extras_of("chat", body, frozenset({"model"}))
+        assert extras is not None
+        self.assertEqual([(k, bytes(v)) for k, v in extras.fields], [("b", b"1.50"), ("c", b"[]")])
+        self.assertEqual(list(jsontext.fields_for("chat", extras)), ["b", "c"])
+        self.assertEqual(jsontext.fields_for("gemini", extras), {})
+        self.assertIsNone(jsontext.extras_of("chat", b'{"model": 1}', frozenset({"model"})))

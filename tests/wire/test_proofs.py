@@ -1,0 +1,34 @@
+"""Proofs on their way through clients of other families."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy.ir import Proof
+from aiproxy.wire.proofs import tagged, untagged
+from tests import strategies
+
+
+class ProofTests(SynchronousTestCase):
+    @given(
+        st.sampled_from(strategies.FAMILIES),
+        strategies.texts(),
+        st.booleans(),
+        st.sampled_from(strategies.FAMILIES),
+    )
+    def test_what_a_client_sends_back_is_what_it_got(
+        self, family: str, data: str, redacted: bool, home: str
+    ) -> None:
+        """Whoever made it and whoever carries it, even data that looks like a tag."""
+        proof = Proof(family, data, redacted)
+        carried = tagged(proof, home)
+        again = untagged(carried, home, redacted=redacted)
+        self.assertEqual(again, proof)
+
+    def test_genuine_proofs_are_not_touched(self) -> None:
+        """A vendor's own clients see its own bytes."""
+        self.assertEqual(tagged(Proof("openai", "gAAA=="), "openai"), "gAAA==")
+        self.assertEqual(untagged("gAAA==", "openai"), Proof("openai", "gAAA=="))
+        self.assertEqual(tagged(Proof("gemini", "x"), "anthropic"), "aip1.gemini.x")

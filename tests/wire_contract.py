@@ -1,0 +1,368 @@
+"""
+The contract of every wire that clients and upstreams speak.
+
+A codec's test inherits `WireContract` (and with it the corpus's tests) next to trial's TestCase:
+
+    class ChatContractTests(WireContract, SynchronousTestCase):
+        wire = chat
+        corpus_format = "openai-chat"
+        def normalised(self, response): ...
+
+and says in the hooks what its wire cannot carry. Everything else must survive.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import get_args
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from aiproxy import ir
+from aiproxy.errors import (
+    BadRequest,
+    ErrorKind,
+    ErrorReply,
+    Native,
+    UpstreamProtocolError,
+)
+from aiproxy.framing import sse
+from aiproxy.wire import errortext
+from tests import strategies
+from tests.damage import damaged, mutations
+from tests.wire_corpus import CorpusContract, complaint
+
+_modest = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+class WireContract(CorpusContract):
+    """
+    error_kinds: kinds that this wire cannot tell from another, and what they are read as.
+    stream_error_kinds: the same for those that only a stream, which has no status, cannot tell.
+    error_statuses: kinds whose status in this dialect is not `errortext.standard_status`.
+    """
+
+    error_kinds: Mapping[ErrorKind, ErrorKind] = {}
+    stream_error_kinds: Mapping[ErrorKind, ErrorKind] = {}
+    error_statuses: Mapping[ErrorKind, int] = {}
+
+    # ── what a wire says of itself ──
+
+    def normalised(self, response: ir.Response) -> ir.Response:
+        """What is left of a plain answer (see `strategies.responses`) on this wire."""
+        raise NotImplementedError
+
+    def path(self, request: ir.Request) -> str:
+        """Where a client posts `request`."""
+        return str(self.wire.ROUTES[0])
+
+    def asked(self, response: ir.Response) -> ir.Request:
+        """The request that `response` answers."""
+        names = {part.name for part in response.parts if isinstance(part, ir.ToolCall)}
+        return ir.Request(
+            wire=self.wire.NAME,
+            model=response.model,
+            stream=True,
+            turns=(ir.Turn("user", (ir.Text("hello"),)),),
+            tools=tuple(ir.Tool(name) for name in sorted(names)),
+            include_usage=True,
+        )
+
+    # ── shared steps ──
+
+    def encoded(self, events: Sequence[ir.Event], request: ir.Request) -> bytes:
+        encoder = self.wire.StreamEncoder(request)
+        return b"".join(encoder.encode(event) for event in events)
+
+    def decoded_until_error(self, messages: Sequence[sse.Message]) -> tuple[list[ir.Event], bool]:
+        """The events of these messages, and whether UpstreamProtocolError ended them."""
+        decoder = self.wire.StreamDecoder()
+        events: list[ir.Event] = []
+        try:
+            for message in messages:
+                events += decoder.feed(message)
+            events += decoder.close()
+        except UpstreamProtocolError:
+            return events, True
+        return events, False
+
+    # ── answers ──
+
+    def test_streams_round_trip(self) -> None:
+        """What an encoder writes, cut anywhere, its decoder reads as the same answer."""
+
+        @_modest
+        @given(st.data(), strategies.responses(self.wire.FAMILY), strategies.cuts())
+        def check(data: st.DataObject, response: ir.Response, cuts: list[int]) -> None:
+            events = data.draw(strategies.event_streams(response))
+            self.assertEqual(ir.fold(events), response)
+            stream = self.encoded(events, self.asked(response))
+            again = self.decoded(strategies.split(stream, cuts))
+            self.assertIsNone(complaint(again))
+            self.assertEqual(ir.fold(again), self.normalised(response))
+
+        check()
+
+    def test_replies_round_trip(self) -> None:
+        """A whole answer is read as it was written, and equals its stream."""
+
+        @_modest
+        @given(strategies.responses(self.wire.FAMILY))
+        def check(response: ir.Response) -> None:
+            request = self.asked(response)
+            encoded = self.wire.encode_reply(response, request)
+            self.assertEqual(encoded.status, 200)
+            whole = self.wire.decode_reply(encoded.status, encoded.body)
+            self.assertEqual(whole, self.normalised(response))
+            stream = self.encoded(tuple(ir.unfold(response)), request)
+            self.assertEqual(ir.fold(self.decoded([stream])), whole)
+
+        check()
+
+    def test_any_answer_is_encoded(self) -> None:
+        """Whatever the hub can hold is written as a stream and as a whole that can be read."""
+
+        @_modest
+        @given(st.data(), strategies.any_responses())
+        def check(data: st.DataObject, response: ir.Response) -> None:
+            events = data.draw(strategies.event_streams(response))
+            request = replace(self.asked(response), include_usage=data.draw(st.booleans()))
+            again = self.decoded([self.encoded(events, request)])
+            self.assertIsNone(complaint(again))
+            streamed = ir.fold(again)
+            encoded = self.wire.encode_reply(response, request)
+            whole = self.wire.decode_reply(encoded.status, encoded.body)
+            assert isinstance(streamed, ir.Response)
+            assert isinstance(whole, ir.Response)
+            self.assertEqual(streamed.stop, whole.stop)
+            for reply in (streamed, whole):
+                names = [part.name for part in reply.parts if isinstance(part, ir.ToolCall)]
+                self.assertEqual(len(names), len(_calls(response)))
+
+        check()
+
+    def test_same_bytes(self) -> None:
+        """The same answer gives the same bytes each time."""
+
+        @_modest
+        @given(strategies.any_responses())
+        def check(response: ir.Response) -> None:
+            request, events = self.asked(response), tuple(ir.unfold(response))
+            self.assertEqual(self.encoded(events, request), self.encoded(events, request))
+            self.assertEqual(
+                self.wire.encode_reply(response, request), self.wire.encode_reply(response, request)
+            )
+
+        check()
+
+    # ── broken streams ──
+
+    def test_truncated_streams(self) -> None:
+        """A stream cut off at any byte is an error, unless all of the answer had come."""
+
+        @_modest
+        @given(strategies.responses(self.wire.FAMILY), st.floats(0, 1))
+        def check(response: ir.Response, where: float) -> None:
+            stream = self.encoded(tuple(ir.unfold(response)), self.asked(response))
+            try:
+                events = self.decoded([stream[: int(len(stream) * where)]])
+            except UpstreamProtocolError:
+                return
+            self.assertIsNone(complaint(events))
+            left, wanted = ir.fold(events), self.normalised(response)
+            assert isinstance(left, ir.Response)
+            self.assertEqual(replace(left, usage=None), replace(wanted, usage=None))
+
+        check()
+
+    def test_nothing_after_the_end(self) -> None:
+        """Once an answer has ended, no message brings anything more."""
+
+        @_modest
+        @given(strategies.responses(self.wire.FAMILY))
+        def check(response: ir.Response) -> None:
+            stream = self.encoded(tuple(ir.unfold(response)), self.asked(response))
+            messages = sse.SSEDecoder().feed(stream)
+            decoder = self.wire.StreamDecoder()
+            events = [event for message in messages for event in decoder.feed(message)]
+            events += decoder.close()
+            for message in messages:
+                self.assertEqual(list(decoder.feed(message)), [])
+            self.assertIsNone(complaint(events))
+
+        check()
+
+    def test_damaged_streams(self) -> None:
+        """Messages lost, doubled, reordered or replaced never raise anything unforeseen."""
+
+        @settings(_modest, max_examples=150)
+        @given(st.data(), strategies.responses(self.wire.FAMILY))
+        def check(data: st.DataObject, response: ir.Response) -> None:
+            stream = self.encoded(tuple(ir.unfold(response)), self.asked(response))
+            messages = damaged(data, sse.SSEDecoder().feed(stream))
+            events, _ = self.decoded_until_error(messages)
+            self.assertIsNone(complaint(events))
+
+        check()
+
+    # ── requests ──
+
+    def test_requests_are_stable(self) -> None:
+        """A request that was encoded, decoded and encoded again is the same, byte for byte."""
+
+        @settings(_modest, max_examples=100)
+        @given(
+            st.sampled_from(("anthropic", "chat", "responses", "gemini")).flatmap(
+                strategies.requests
+            )
+        )
+        def check(request: ir.Request) -> None:
+            try:
+                first = self.wire.encode_request(request)
+            except BadRequest:
+                return
+            self.assertEqual(self.wire.encode_request(request), first)
+            json.loads(first.body.decode())
+            self.assertEqual(len(set(first.losses)), len(first.losses))
+            again = self.wire.decode_request(first.body, self.path(request))
+            self.assertEqual(self.wire.encode_request(again).body, first.body)
+            head = self.wire.head(first.body, self.path(request))
+            self.assertEqual((head.model, head.stream), (again.model, again.stream))
+
+        check()
+
+    def test_any_request_is_read_or_refused(self) -> None:
+        """Whatever JSON a client sends, decoding gives a request or BadRequest."""
+
+        @settings(_modest, max_examples=80)
+        @given(st.data())
+        def check(data: st.DataObject) -> None:
+            body, path = self._strange_body(data)
+            try:
+                request = self.wire.decode_request(body, path)
+                self.wire.encode_request(request)
+            except BadRequest as error:
+                self.assertTrue(error.reply.message)
+
+        check()
+
+    def test_any_head_is_read_or_refused(self) -> None:
+        """The same for the routing view."""
+
+        @_modest
+        @given(st.data())
+        def check(data: st.DataObject) -> None:
+            body, path = self._strange_body(data)
+            try:
+                self.assertIsInstance(self.wire.head(body, path).model, str)
+            except BadRequest as error:
+                self.assertTrue(error.reply.message)
+
+        check()
+
+    def test_any_reply_is_read_or_refused(self) -> None:
+        """Whatever JSON an upstream answers, decoding gives a reply or UpstreamProtocolError."""
+
+        @settings(_modest, max_examples=80)
+        @given(
+            st.data(), strategies.any_responses(), st.sampled_from((200, 201, 400, 429, 500, 599))
+        )
+        def check(data: st.DataObject, response: ir.Response, status: int) -> None:
+            whole = self.wire.encode_reply(response, self.asked(response)).body
+            body = data.draw(st.binary(max_size=30) | mutations(json.loads(whole)))
+            try:
+                reply = self.wire.decode_reply(status, body)
+            except UpstreamProtocolError:
+                self.assertLess(status, 300)
+            else:
+                self.assertTrue(status < 300 or isinstance(reply, ErrorReply))
+                self.wire.encode_reply(reply, None)
+
+        check()
+
+    def _strange_body(self, data: st.DataObject) -> tuple[bytes, str]:
+        """Bytes that are almost a request of this wire, and the path they are posted to."""
+        request = data.draw(strategies.requests("anthropic"))
+        try:
+            body = self.wire.encode_request(request).body
+        except BadRequest:
+            assume(False)
+        return data.draw(st.binary(max_size=30) | mutations(json.loads(body))), self.path(request)
+
+    # ── errors ──
+
+    def test_errors_round_trip(self) -> None:
+        """An error keeps kind, status and message, whole and inside a stream."""
+        for kind in get_args(ErrorKind):
+            status = self.error_statuses.get(kind, errortext.standard_status(kind))
+            error = ErrorReply(errortext.standard_status(kind), kind, "it went wrong")
+            encoded = self.wire.encode_reply(error, None)
+            again = self.wire.decode_reply(encoded.status, encoded.body)
+            assert isinstance(again, ErrorReply)
+            self.assertEqual((kind, again.status), (kind, status))
+            self._same_error(again, kind, self.error_kinds)
+            start = ir.Started("id", "m", 1)
+            asked = ir.Request(self.wire.NAME, "m", True, ())
+            events = self.decoded([self.encoded((start, ir.Broken(error)), asked)])
+            self.assertIsNone(complaint(events))
+            last = events[-1]
+            assert isinstance(last, ir.Broken)
+            self._same_error(last.error, kind, {**self.error_kinds, **self.stream_error_kinds})
+
+    def _same_error(
+        self, error: ErrorReply, kind: ErrorKind, read_as: Mapping[ErrorKind, ErrorKind]
+    ) -> None:
+        self.assertIn("it went wrong", error.message)
+        self.assertEqual((kind, error.kind), (kind, read_as.get(kind, kind)))
+
+    def test_native_errors(self) -> None:
+        """An upstream's error of the same wire reaches the client unchanged."""
+        native = ErrorReply(418, "upstream", "tea", native=Native(self.wire.NAME, b'{"x": 1}'))
+        encoded = self.wire.encode_reply(native, None)
+        self.assertEqual((encoded.status, encoded.body), (418, b'{"x": 1}'))
+
+    def test_strange_errors(self) -> None:
+        """Error bodies of any make give a message, and no secret gets through."""
+        bodies = (
+            b'{"error": {"message": "no sk-secret1234567"}}',
+            b'{"detail": "no sk-secret1234567"}',
+            b'{"error": "no sk-secret1234567", "code": 7}',
+            b'[{"error": {"message": "no sk-secret1234567", "code": 1, "status": "X"}}]',
+            b"<html><title>no sk-secret1234567</title></html>",
+            b"no sk-secret1234567",
+            b'{"error": {"message": {"a": 1}, "type": 3, "code": []}}',
+            b"\xff\xfe",
+            b"",
+        )
+        for body in bodies:
+            reply = self.wire.decode_reply(500, body)
+            assert isinstance(reply, ErrorReply)
+            self.assertTrue(reply.message)
+            self.assertNotIn("secret", reply.message)
+            self.assertEqual(reply.native, Native(self.wire.NAME, body))
+
+    # ── the rest ──
+
+    def test_count(self) -> None:
+        """A token count is JSON with that number in it."""
+        self.assertIn(b"123", self.wire.encode_count(123))
+        json.loads(self.wire.encode_count(123))
+
+    def test_heartbeat(self) -> None:
+        """A heartbeat in the middle of a stream changes nothing."""
+        response = ir.Response("id", "m", (ir.Text("hello"),), "end", usage=ir.Usage(1))
+        asked = self.asked(response)
+        encoder = self.wire.StreamEncoder(asked)
+        beating = [encoder.encode(event) + self.wire.HEARTBEAT for event in ir.unfold(response)]
+        self.assertEqual(ir.fold(self.decoded(beating)), self.normalised(response))
+
+
+def _calls(response: ir.Response) -> list[ir.ToolCall]:
+    return [part for part in response.parts if isinstance(part, ir.ToolCall)]
