@@ -1,0 +1,22 @@
+"""
+Where bytes go, and who pays: one module per api_type, or one row of `apikey` for a plain key.
+
+`API_TYPES` lists every api_type a configuration may name; `PROVIDERS` those that can be used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiproxy.providers import apikey
+from aiproxy.providers.contract import Provider
+from aiproxy.settings import CredentialKind
+
+PROVIDERS: Mapping[str, Provider] = {row.api_type: row for row in apikey.ROWS}
+
+_SUBSCRIPTIONS = ("codex", "claudecode", "geminicli", "antigravity", "kiro")
+
+API_TYPES: Mapping[str, CredentialKind] = {
+    **{name: provider.credentials for name, provider in PROVIDERS.items()},
+    **{name: "auth_files" for name in _SUBSCRIPTIONS if name not in PROVIDERS},
+}

@@ -1,0 +1,239 @@
+"""
+Upstreams paid by API key: four rows of data, one way to use them.
+
+Sources: the API references of Anthropic, OpenAI and Google; `anthropic-version` values as the
+vendor documents them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from aiproxy.messages import Credential, Headers, HttpRequest, header
+from aiproxy.providers.contract import Call, Prepared
+from aiproxy.settings import CredentialKind, Upstream
+from aiproxy.wire import INBOUND, OUTBOUND
+from aiproxy.wire.contract import Encoded, Operation
+from aiproxy.wire.gemini import SIGNATURE_MARK, path_for
+from aiproxy.wire.jsontext import raw, try_read, with_member
+from aiproxy.wire.proofs import MARK
+from aiproxy.wire.relay import encode_for
+
+_ALWAYS_PASSED = frozenset({"user-agent"})
+_ANTHROPIC_VERSION = "2023-06-01"
+_OAUTH_TOKEN = "sk-ant-oat"
+_OAUTH_BETA = "oauth-2025-04-20"
+_MARKS = (MARK.encode(), SIGNATURE_MARK.encode())
+
+
+def _unchanged(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    return body, headers
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyProvider:
+    """
+    path: where an operation lives, given the mapped model and whether to stream.
+    operations: what it serves natively to a client of its own wire.
+    authorize: the headers that carry the key.
+    passed: client headers, and prefixes ending in "-", that a client of the same wire may send on.
+    headers: sent unless the client's own passed.
+    model_in_body: else it stands in the path.
+    adapt: last changes to a body that passes as it is, and to its headers.
+    """
+
+    api_type: str
+    wire: str
+    path: Callable[[str, Operation, bool], str]
+    operations: frozenset[Operation]
+    authorize: Callable[[str], Headers]
+    passed: tuple[str, ...] = ()
+    headers: Headers = ()
+    model_in_body: bool = True
+    adapt: Callable[[bytes, Headers], tuple[bytes, Headers]] = _unchanged
+
+    @property
+    def credentials(self) -> CredentialKind:
+        return "tokens"
+
+    def serves(self, call: Call) -> bool:
+        if call.wire != self.wire:
+            return call.head.operation == "generate"
+        if call.head.operation == "count" and _is_marked(call.body):
+            # Without the other vendor's proofs it is no counting request any more.
+            return False
+        return call.head.operation in self.operations
+
+    def prepare(
+        self, call: Call, model: str, upstream: Upstream, credential: Credential
+    ) -> Prepared:
+        native = call.wire == self.wire
+        path = self.path(model, call.head.operation, call.head.stream)
+        url = _joined(upstream.base_url, path)
+        headers = self._headers(call, native) + self.authorize(credential.secret.reveal())
+        if native:
+            encoded = Encoded(self._native_body(call, model))
+            body, headers = self.adapt(encoded.body, headers)
+            url = _with_query(url, call.query)
+        else:
+            encoded = encode_for(OUTBOUND[self.wire], replace(call.decode(), model=model))
+            body = encoded.body
+        headers = with_overrides(merged_betas(headers), upstream.http_headers)
+        http = HttpRequest("POST", url, headers, body)
+        return Prepared(http, call.head.stream, encoded.losses)
+
+    def _native_body(self, call: Call, model: str) -> bytes:
+        body = call.body
+        if _is_marked(body) and call.head.operation != "compact":
+            request = INBOUND[self.wire].decode_request(body, call.path)
+            return OUTBOUND[self.wire].encode_request(replace(request, model=model)).body
+        if self.model_in_body and call.head.model != model:
+            return with_member(body, "model", raw(model))
+        return body
+
+    def _headers(self, call: Call, native: bool) -> Headers:
+        passed = tuple(
+            (name, value) for name, value in call.headers if self._passes(name.lower(), native)
+        )
+        fixed = tuple((name, value) for name, value in self.headers if header(passed, name) is None)
+        accept = "text/event-stream" if call.head.stream else "application/json"
+        return (("Content-Type", "application/json"), ("Accept", accept), *fixed, *passed)
+
+    def _passes(self, name: str, native: bool) -> bool:
+        if name in _ALWAYS_PASSED:
+            return True
+        return native and any(
+            name == allowed or (allowed.endswith("-") and name.startswith(allowed))
+            for allowed in self.passed
+        )
+
+
+def _is_marked(body: bytes) -> bool:
+    """Whether it may hold proofs of another vendor."""
+    return any(mark in body for mark in _MARKS)
+
+
+def with_overrides(headers: Headers, overrides: Headers) -> Headers:
+    """The operator's `http_headers` win over ours; an empty value removes a header."""
+    names = {name.lower() for name, _ in overrides}
+    kept = tuple((name, value) for name, value in headers if name.lower() not in names)
+    return kept + tuple((name, value) for name, value in overrides if value)
+
+
+def merged_betas(headers: Headers) -> Headers:
+    """All `anthropic-beta` headers as one, nothing named twice, order kept."""
+    betas = [value for name, value in headers if name.lower() == "anthropic-beta"]
+    if len(betas) < 2:
+        return headers
+    words = dict.fromkeys(word.strip() for value in betas for word in value.split(","))
+    kept = tuple((name, value) for name, value in headers if name.lower() != "anthropic-beta")
+    return (*kept, ("anthropic-beta", ",".join(word for word in words if word)))
+
+
+def _lifted_betas(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """SDKs put `betas` into the body; the API wants them in a header."""
+    if b'"betas"' not in body:
+        return body, headers
+    betas = (try_read(body, dict[str, object]) or {}).get("betas")
+    if not isinstance(betas, list) or not all(isinstance(beta, str) for beta in betas):
+        return body, headers
+    return with_member(body, "betas", None), (*headers, ("anthropic-beta", ",".join(betas)))
+
+
+def _joined(base_url: str, path: str) -> str:
+    """`base_url` may or may not end in the version that `path` starts with."""
+    base = base_url.rstrip("/")
+    version = "/" + path.split("/", 2)[1]
+    return base + (path.removeprefix(version) if base.endswith(version) else path)
+
+
+def _with_query(url: str, query: str) -> str:
+    """The client's query goes on, except what the path already says."""
+    if "?" in url:
+        query = "&".join(item for item in query.split("&") if not item.startswith("alt="))
+        return f"{url}&{query}" if query else url
+    return f"{url}?{query}" if query else url
+
+
+def _anthropic_key(token: str) -> Headers:
+    if token.startswith(_OAUTH_TOKEN):
+        return (("Authorization", f"Bearer {token}"), ("anthropic-beta", _OAUTH_BETA))
+    return (("x-api-key", token),)
+
+
+def _bearer(token: str) -> Headers:
+    return (("Authorization", f"Bearer {token}"),)
+
+
+def _google_key(token: str) -> Headers:
+    return (("x-goog-api-key", token),)
+
+
+def _fixed(paths: Mapping[Operation, str]) -> Callable[[str, Operation, bool], str]:
+    def path(model: str, operation: Operation, stream: bool) -> str:
+        return paths[operation]
+
+    return path
+
+
+_ANTHROPIC_PATHS: Mapping[Operation, str] = {
+    "generate": "/v1/messages",
+    "count": "/v1/messages/count_tokens",
+}
+_CHAT_PATHS: Mapping[Operation, str] = {"generate": "/v1/chat/completions"}
+_RESPONSES_PATHS: Mapping[Operation, str] = {
+    "generate": "/v1/responses",
+    "compact": "/v1/responses/compact",
+    "count": "/v1/responses/input_tokens",
+}
+_OPENAI_PASSED = (
+    "openai-",
+    "x-stainless-",
+    "x-client-request-id",
+    "idempotency-key",
+)
+
+ROWS = (
+    ApiKeyProvider(
+        api_type="anthropic",
+        wire="anthropic",
+        path=_fixed(_ANTHROPIC_PATHS),
+        operations=frozenset(_ANTHROPIC_PATHS),
+        authorize=_anthropic_key,
+        passed=(
+            "anthropic-",
+            "x-stainless-",
+            "x-app",
+            "x-claude-code-session-id",
+            "idempotency-key",
+        ),
+        headers=(("anthropic-version", _ANTHROPIC_VERSION),),
+        adapt=_lifted_betas,
+    ),
+    ApiKeyProvider(
+        api_type="openai",
+        wire="chat",
+        path=_fixed(_CHAT_PATHS),
+        operations=frozenset(_CHAT_PATHS),
+        authorize=_bearer,
+        passed=_OPENAI_PASSED,
+    ),
+    ApiKeyProvider(
+        api_type="responses",
+        wire="responses",
+        path=_fixed(_RESPONSES_PATHS),
+        operations=frozenset(_RESPONSES_PATHS),
+        authorize=_bearer,
+        passed=(*_OPENAI_PASSED, "x-codex-", "session-id", "thread-id", "originator", "version"),
+    ),
+    ApiKeyProvider(
+        api_type="gemini",
+        wire="gemini",
+        path=path_for,
+        operations=frozenset({"generate", "count"}),
+        authorize=_google_key,
+        passed=("x-goog-api-client", "x-server-timeout", "x-goog-user-project"),
+        model_in_body=False,
+    ),
+)

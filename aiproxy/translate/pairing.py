@@ -1,0 +1,162 @@
+"""
+One upstream stream joined to one client stream.
+
+The commit gate: nothing of an upstream reaches the client before its first content, so that until
+then another upstream can take over unseen. Heartbeats may go out meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from aiproxy.errors import UpstreamError, UpstreamRefused
+from aiproxy.framing import sse
+from aiproxy.translate.client import Client
+from aiproxy.upstream.body import SSEBody
+from aiproxy.upstream.client import UpstreamReply
+from aiproxy.wire.relay import Relay
+
+_FAREWELL_SECONDS = 1.0
+"""How long an upstream may take to end its connection after its terminal event."""
+
+
+class Pairing:
+    """
+    Runs one stream.
+
+    commit: called once, just before the first bytes go to the client.
+    """
+
+    def __init__(
+        self, relay: Relay, client: Client, commit: Callable[[], None], clock: IReactorTime
+    ) -> None:
+        self._relay = relay
+        self._client = client
+        self._commit = commit
+        self._clock = clock
+        self._held: list[bytes] = []
+        self._ended: Deferred[None] = Deferred()
+        self.committed = False
+
+    async def run(self, reply: UpstreamReply) -> None:
+        """
+        Until the client has its whole stream.
+
+        Raises: UpstreamError; `committed` tells whether the client has seen any of it.
+        """
+        body = SSEBody(self._deliver)
+        running = reply.stream(body)
+        self._client.pace(body)
+        try:
+            await _first_of(running, self._ended)
+            self._send(self._relay.close())
+            self._refuse_error()
+        except UpstreamError:
+            # What comes after the terminal event takes nothing from the answer.
+            if not self._relay.finished or self._relay.error is not None:
+                raise
+        finally:
+            self._client.pace(None)
+        self._open()
+        self._part_from(running)
+
+    def _deliver(self, messages: Sequence[sse.Message]) -> None:
+        data = self._relay.feed(messages)
+        if self._relay.has_content:
+            self._open()
+        self._send(data)
+        self._refuse_error()
+        if self._relay.finished and not self._ended.called:
+            self._ended.callback(None)
+
+    def _send(self, data: bytes) -> None:
+        if not data:
+            return
+        if self.committed:
+            self._client.write(data)
+        else:
+            self._held.append(data)
+
+    def _open(self) -> None:
+        if self.committed:
+            return
+        self.committed = True
+        self._commit()
+        self._client.write(b"".join(self._held))
+        self._held.clear()
+
+    def _refuse_error(self) -> None:
+        if self._relay.error is not None:
+            raise UpstreamRefused(self._relay.error)
+
+    def _part_from(self, running: Deferred[None]) -> None:
+        """Let the upstream end by itself, so that its connection can be used again."""
+        if running.called:
+            return
+        late = self._clock.callLater(_FAREWELL_SECONDS, running.cancel)
+
+        def ended(_: object) -> None:
+            if late.active():
+                late.cancel()
+
+        running.addBoth(ended)
+
+
+async def _first_of(running: Deferred[None], ended: Deferred[None]) -> None:
+    """Wait for either; when the caller leaves, `running` is cancelled."""
+    either: Deferred[None] = Deferred(lambda _: running.cancel())
+
+    def fire(result: Failure | None) -> None:
+        if either.called:
+            return
+        if isinstance(result, Failure):
+            either.errback(result)
+        else:
+            either.callback(None)
+
+    running.addBoth(fire)
+    ended.addBoth(fire)
+    await either
+
+
+class Heartbeat:
+    """
+    Keeps an idle client stream alive, whenever `seconds` have passed with nothing written.
+
+    begin: opens the stream for the first beat; whatever fails after that must be said inside it.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, client: Client, beat: bytes, begin: Callable[[], None], clock: IReactorTime
+    ) -> None:
+        self._client = client
+        self._beat = beat
+        self._begin = begin
+        self._loop = LoopingCall(self._tick)
+        self._loop.clock = clock
+        self._written = 0
+
+    def start(self, seconds: float) -> None:
+        if self._beat and seconds > 0:
+            stopped = self._loop.start(seconds, now=False)
+            stopped.addErrback(lambda failure: self.log.failure("heartbeat", failure=failure))
+
+    def stop(self) -> None:
+        if self._loop.running:
+            self._loop.stop()
+
+    def _tick(self) -> None:
+        if self._client.written == self._written:
+            if not self._client.started:
+                self._begin()
+            if self._client.started:
+                self._client.write(self._beat)
+        self._written = self._client.written

@@ -1,0 +1,241 @@
+"""
+The one attempt loop: models, upstreams, credentials, until one answers.
+
+Models come from the fallback chain, upstreams from the balancer, credentials from the credentials
+service; `routing.faults` says after each failure which of the three may be tried next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from aiproxy import ir
+from aiproxy.errors import AIProxyError, BadRequest, ErrorReply, NoUpstream, UpstreamError
+from aiproxy.messages import Credential
+from aiproxy.providers import PROVIDERS
+from aiproxy.providers.contract import Call
+from aiproxy.routing.faults import THROTTLED, Fault, classify, final_reply
+from aiproxy.routing.models import fallback_chain
+from aiproxy.services.balancer import Balancer, Pick
+from aiproxy.services.credentials import Credentials
+from aiproxy.settings import Settings, Upstream
+from aiproxy.translate.attempt import Attempt
+from aiproxy.translate.client import Client
+from aiproxy.translate.pairing import Heartbeat
+from aiproxy.translate.trail import Trail
+from aiproxy.upstream.client import UpstreamClient
+from aiproxy.wire import INBOUND
+from aiproxy.wire.estimate import estimated_tokens
+
+
+class Translator:
+    """
+    Answers calls.
+
+    settings: gives those in force; a call keeps what it read.
+    ended: told once of every call, however it went.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        balancer: Balancer,
+        credentials: Credentials,
+        upstreams: UpstreamClient,
+        clock: IReactorTime,
+        ended: Callable[[Trail], None] = lambda trail: None,
+    ) -> None:
+        self._settings = settings
+        self._balancer = balancer
+        self._credentials = credentials
+        self._upstreams = upstreams
+        self._clock = clock
+        self._ended = ended
+
+    def translate(self, call: Call, client: Client) -> Deferred[None]:
+        """
+        Answer `call` on `client`, with an answer or with an error in the client's dialect.
+
+        Cancelling it means that the client has left: the attempt that runs is torn down.
+        """
+        return Deferred.fromCoroutine(self._translate(call, client))
+
+    async def _translate(self, call: Call, client: Client) -> None:
+        trail = Trail(call, self._clock.seconds())
+        heartbeat = Heartbeat(
+            client, INBOUND[call.wire].HEARTBEAT, lambda: _open(call, client, trail), self._clock
+        )
+        if call.head.stream:
+            heartbeat.start(self._settings().keepalive_seconds)
+        try:
+            await self._answer(call, client, trail)
+        except CancelledError:
+            trail.outcome = "left"
+            raise
+        except AIProxyError as error:
+            trail.outcome = "failed"
+            _say(call, client, trail, error.reply)
+        except Exception:
+            trail.outcome = "failed"
+            self.log.failure("{call} failed inside aiproxy", call=call.id)
+            _say(call, client, trail, ErrorReply(500, "internal", f"internal error ({call.id})"))
+        finally:
+            heartbeat.stop()
+            self._ended(trail)
+
+    async def _answer(self, call: Call, client: Client, trail: Trail) -> None:
+        """Raises: AIProxyError, when nothing could answer."""
+        for model in fallback_chain(call.head.model, self._settings().model_fallback):
+            if await self._try_model(model, call, client, trail):
+                return
+        if not trail.errors:
+            raise self._balancer.why_none(call.head.model)
+        raise UpstreamError(final_reply(trail.errors))
+
+    async def _try_model(self, model: str, call: Call, client: Client, trail: Trail) -> bool:
+        """
+        Ask upstreams for `model` until one answers. False when none did.
+
+        Raises: UpstreamError, when the client shall hear of it at once.
+        """
+        tried: set[str] = set()
+        repeated = False
+        pick = self._balancer.pick(model, tried)
+        while pick is not None:
+            tried.add(pick.upstream.name)
+            try:
+                await self._try_upstream(pick, call, client, trail)
+            except CancelledError:
+                self._balancer.released(pick)
+                raise
+            except (BadRequest, NoUpstream) as error:
+                self._balancer.released(pick)
+                trail.failed(error)
+                pick = self._balancer.pick(model, tried)
+            except AIProxyError as error:
+                fault = classify(error)
+                trail.failed(error)
+                if trail.outcome == "broken":
+                    self._report(pick, fault, error, call)
+                    return True
+                following = self._balancer.pick(model, tried) if fault.next_upstream else None
+                if following is None and not repeated and _may_repeat(fault, error):
+                    repeated, following = True, pick
+                else:
+                    self._report(pick, fault, error, call)
+                if not fault.next_upstream:
+                    raise UpstreamError(final_reply(trail.errors)) from error
+                pick = following
+            except BaseException:
+                self._balancer.released(pick)
+                raise
+            else:
+                if call.head.operation == "generate":
+                    self._balancer.succeeded(pick)
+                else:
+                    self._balancer.released(pick)
+                trail.outcome = "ok"
+                return True
+        return False
+
+    def _report(self, pick: Pick, fault: Fault, error: AIProxyError, call: Call) -> None:
+        """Only answers tell of an upstream's health; counting tokens does not."""
+        self.log.info(
+            "{call} {upstream}/{model} failed: {fault}, {message}",
+            call=call.id,
+            upstream=pick.upstream.name,
+            model=pick.model,
+            fault=fault.name,
+            message=error.reply.message,
+        )
+        if call.head.operation == "generate":
+            self._balancer.failed(pick, fault, error.reply.retry_after)
+        else:
+            self._balancer.released(pick)
+
+    async def _try_upstream(self, pick: Pick, call: Call, client: Client, trail: Trail) -> None:
+        """Ask one upstream, with one credential after the other. Raises the last failure."""
+        upstream = pick.upstream
+        provider = PROVIDERS[upstream.api_type]
+        if not provider.serves(call):
+            self._stand_in(call, client, trail)
+            return
+        attempt = Attempt(provider, upstream, call, client, trail, self._upstreams, self._clock)
+        tried: list[Credential] = []
+        failure: UpstreamError | None = None
+        while True:
+            credential = await self._credentials.next_credential(upstream, tried)
+            if credential is None and failure is not None:
+                raise self._exhausted(upstream, failure)
+            if credential is None:
+                raise self._balancer.why_none(pick.model)
+            tried.append(credential)
+            try:
+                await attempt.run(pick.model, credential)
+                return
+            except UpstreamError as error:
+                fault = classify(error)
+                if trail.outcome == "broken" or not fault.other_credential:
+                    raise
+                self._rest(pick, credential, fault, error)
+                failure = error
+
+    def _rest(self, pick: Pick, credential: Credential, fault: Fault, error: UpstreamError) -> None:
+        """A pause is the credential's where there are others, else the upstream's."""
+        pause = error.reply.retry_after
+        if pause and fault is THROTTLED and len(pick.upstream.tokens) > 1:
+            self._credentials.cooled(pick.upstream, credential, pause)
+
+    def _exhausted(self, upstream: Upstream, last: UpstreamError) -> UpstreamError:
+        """Of several credentials that were told to wait, the first to be free again counts."""
+        pause = self._credentials.soonest(upstream) or last.reply.retry_after
+        return UpstreamError(replace(last.reply, retry_after=pause))
+
+    def _stand_in(self, call: Call, client: Client, trail: Trail) -> None:
+        """What aiproxy can do itself for an operation that the upstream does not have."""
+        if call.head.operation != "count":
+            raise BadRequest(
+                f"{call.head.operation} is not supported by this model's upstream",
+                status=404,
+                kind="not_found",
+            )
+        trail.estimated = True
+        body = INBOUND[call.wire].encode_count(estimated_tokens(call.decode()))
+        client.reply(200, trail.headers(), body)
+
+
+def _may_repeat(fault: Fault, error: AIProxyError) -> bool:
+    """A silent upstream has cost the client enough time already."""
+    return fault.repeat and error.reply.kind != "timeout"
+
+
+def _open(call: Call, client: Client, trail: Trail) -> None:
+    """Begin a stream before any upstream has spoken, if the request can be understood at all."""
+    try:
+        encoder = INBOUND[call.wire].StreamEncoder(call.decode())
+    except BadRequest:
+        return
+    client.begin(encoder.content_type, trail.headers())
+
+
+def _say(call: Call, client: Client, trail: Trail, reply: ErrorReply) -> None:
+    """Tell the client that there will be no answer: as the answer, or inside a begun stream."""
+    if trail.outcome == "broken":
+        return
+    wire = INBOUND[call.wire]
+    if not client.started:
+        encoded = wire.encode_reply(reply, None)
+        headers = trail.headers()
+        if reply.retry_after is not None:
+            headers = (*headers, ("retry-after", str(max(1, round(reply.retry_after)))))
+        client.reply(encoded.status, headers, encoded.body)
+        return
+    client.write(wire.StreamEncoder(call.decode()).encode(ir.Broken(replace(reply, native=None))))
+    client.abort()
