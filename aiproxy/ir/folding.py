@@ -130,12 +130,13 @@ def _unfold_part(index: int, part: Part) -> Iterator[Event]:
             if part.text:
                 yield ReasoningDelta(index, part.text)
         case ToolCall():
-            yield BlockStarted(index, replace(part, arguments="", proof=None))
+            # With its proof: some dialects put that in front of the call.
+            yield BlockStarted(index, replace(part, arguments=""))
             if part.arguments:
                 yield ArgumentsDelta(index, part.arguments)
         case Media() | Opaque() | ToolResult():
             yield BlockStarted(index, part)
-    if isinstance(part, Text | Reasoning | ToolCall) and part.proof is not None:
+    if isinstance(part, Text | Reasoning) and part.proof is not None:
         yield ProofAdded(index, part.proof)
     yield BlockStopped(index)
 

@@ -15,16 +15,15 @@ from aiproxy.providers.contract import Call, Prepared
 from aiproxy.settings import CredentialKind, Upstream
 from aiproxy.wire import INBOUND, OUTBOUND
 from aiproxy.wire.contract import Encoded, Operation
-from aiproxy.wire.gemini import SIGNATURE_MARK, path_for
+from aiproxy.wire.gemini import path_for
 from aiproxy.wire.jsontext import raw, try_read, with_member
-from aiproxy.wire.proofs import MARK
+from aiproxy.wire.proofs import may_hold_tags
 from aiproxy.wire.relay import encode_for
 
 _ALWAYS_PASSED = frozenset({"user-agent"})
 _ANTHROPIC_VERSION = "2023-06-01"
 _OAUTH_TOKEN = "sk-ant-oat"
 _OAUTH_BETA = "oauth-2025-04-20"
-_MARKS = (MARK.encode(), SIGNATURE_MARK.encode())
 
 
 def _unchanged(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
@@ -60,7 +59,7 @@ class ApiKeyProvider:
     def serves(self, call: Call) -> bool:
         if call.wire != self.wire:
             return call.head.operation == "generate"
-        if call.head.operation == "count" and _is_marked(call.body):
+        if call.head.operation == "count" and may_hold_tags(call.body):
             # Without the other vendor's proofs it is no counting request any more.
             return False
         return call.head.operation in self.operations
@@ -85,7 +84,7 @@ class ApiKeyProvider:
 
     def _native_body(self, call: Call, model: str) -> bytes:
         body = call.body
-        if _is_marked(body) and call.head.operation != "compact":
+        if may_hold_tags(body) and call.head.operation != "compact":
             request = INBOUND[self.wire].decode_request(body, call.path)
             return OUTBOUND[self.wire].encode_request(replace(request, model=model)).body
         if self.model_in_body and call.head.model != model:
@@ -107,11 +106,6 @@ class ApiKeyProvider:
             name == allowed or (allowed.endswith("-") and name.startswith(allowed))
             for allowed in self.passed
         )
-
-
-def _is_marked(body: bytes) -> bool:
-    """Whether it may hold proofs of another vendor."""
-    return any(mark in body for mark in _MARKS)
 
 
 def with_overrides(headers: Headers, overrides: Headers) -> Headers:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 MAX_CHARACTERS = 1 << 20
 MAX_DEPTH = 16
@@ -136,7 +136,7 @@ class _Composer:
     def _node(self, event: Any, depth: int) -> Node:
         line: int = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event.anchor, line)
+            return self._alias(str(event.anchor), line)
         if depth > MAX_DEPTH:
             raise Malformed(line, "nested too deep")
         anchor: str | None = event.anchor

@@ -129,13 +129,18 @@ class Heartbeat:
     """
     Keeps an idle client stream alive, whenever `seconds` have passed with nothing written.
 
+    beat: bytes that the client skips, b"" when it would not skip any.
     begin: opens the stream for the first beat; whatever fails after that must be said inside it.
     """
 
     log = Logger()
 
     def __init__(
-        self, client: Client, beat: bytes, begin: Callable[[], None], clock: IReactorTime
+        self,
+        client: Client,
+        beat: Callable[[], bytes],
+        begin: Callable[[], None],
+        clock: IReactorTime,
     ) -> None:
         self._client = client
         self._beat = beat
@@ -145,7 +150,7 @@ class Heartbeat:
         self._written = 0
 
     def start(self, seconds: float) -> None:
-        if self._beat and seconds > 0:
+        if seconds > 0:
             stopped = self._loop.start(seconds, now=False)
             stopped.addErrback(lambda failure: self.log.failure("heartbeat", failure=failure))
 
@@ -154,9 +159,10 @@ class Heartbeat:
             self._loop.stop()
 
     def _tick(self) -> None:
-        if self._client.written == self._written:
+        beat = self._beat()
+        if beat and self._client.written == self._written:
             if not self._client.started:
                 self._begin()
             if self._client.started:
-                self._client.write(self._beat)
+                self._client.write(beat)
         self._written = self._client.written

@@ -70,7 +70,10 @@ class Translator:
     async def _translate(self, call: Call, client: Client) -> None:
         trail = Trail(call, self._clock.seconds())
         heartbeat = Heartbeat(
-            client, INBOUND[call.wire].HEARTBEAT, lambda: _open(call, client, trail), self._clock
+            client,
+            lambda: _beat(call, trail),
+            lambda: _open(call, client, trail),
+            self._clock,
         )
         if call.head.stream:
             heartbeat.start(self._settings().keepalive_seconds)
@@ -214,6 +217,11 @@ class Translator:
 def _may_repeat(fault: Fault, error: AIProxyError) -> bool:
     """A silent upstream has cost the client enough time already."""
     return fault.repeat and error.reply.kind != "timeout"
+
+
+def _beat(call: Call, trail: Trail) -> bytes:
+    wire = INBOUND[call.wire]
+    return wire.FIRST_HEARTBEAT if trail.first_event is None else wire.HEARTBEAT
 
 
 def _open(call: Call, client: Client, trail: Trail) -> None:

@@ -134,13 +134,15 @@ class Inbound(Protocol):
     A wire as clients speak it.
 
     ROUTES: paths in Klein's form, all POST. HEARTBEAT: bytes that keep an idle stream alive and
-    that every client of this dialect skips, b"" when there are none.
+    that every client of this dialect skips, b"" when there are none. FIRST_HEARTBEAT: the same
+    for a stream that has not begun.
     """
 
     NAME: str
     FAMILY: str
     ROUTES: Sequence[str]
     HEARTBEAT: bytes
+    FIRST_HEARTBEAT: bytes
     StreamEncoder: Callable[[ir.Request], StreamEncoder]
     RawStream: Callable[[str], RawStream]
 

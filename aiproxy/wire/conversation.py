@@ -10,40 +10,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from aiproxy.ir import Part, Reasoning, Request, Text, ToolCall, ToolResult, Turn
+from aiproxy.ir import Extras, Part, Reasoning, Request, Text, ToolCall, ToolResult, Turn
 
 NO_RESULT = "no result recorded"
 """What the model is told of a call whose result is missing."""
 
+_ATTRIBUTION = "x-anthropic-billing-header:"
 
-def settled(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+
+def settled(turns: Iterable[Turn], wire: str = "") -> tuple[Turn, ...]:
     """
     The turns with adjacent equal roles merged and every tool call answered exactly once.
 
-    Results stand first in the user turn behind their calls, in call order. A result without a call
-    becomes the user's text. Turns for the system keep their place, but never between a call and
-    its result.
+    wire: the target's; turns whose extras of that wire differ are not merged.
+    Results stand directly behind their calls, first in the user turn and in call order. A result
+    without a call becomes the user's text. Turns for the system keep their place, but never
+    between a call and its result.
     """
-    merged = _merged(turns)
+    merged = _merged(turns, wire)
     out: list[Turn] = []
-    at = 0
-    while at < len(merged):
-        turn = merged[at]
-        at += 1
+    for at, turn in enumerate(merged):
         calls = [part for part in turn.parts if isinstance(part, ToolCall)]
-        if turn.role != "assistant" or not calls:
+        if turn.role == "assistant" and calls:
+            out += [turn, Turn("user", _taken_answers(calls, merged, at + 1))]
+        elif turn.parts:
             out.append(_without_results(turn))
-            continue
-        between: list[Turn] = []
-        while at < len(merged) and merged[at].role in ("system", "developer"):
-            between.append(merged[at])
-            at += 1
-        answer = Turn("user", ())
-        if at < len(merged) and merged[at].role == "user":
-            answer = merged[at]
-            at += 1
-        out += [turn, _answered(calls, answer), *between]
-    return tuple(_merged(out))
+    return tuple(_merged(out, wire))
 
 
 def leading_instructions(request: Request) -> tuple[tuple[Part, ...], tuple[Turn, ...]]:
@@ -54,6 +46,11 @@ def leading_instructions(request: Request) -> tuple[tuple[Part, ...], tuple[Turn
             return tuple(parts), request.turns[at:]
         parts += turn.parts
     return tuple(parts), ()
+
+
+def is_attribution(part: Part) -> bool:
+    """Whether this is what Claude Code writes among the instructions for Anthropic's books."""
+    return isinstance(part, Text) and part.text.startswith(_ATTRIBUTION)
 
 
 def joined_text(parts: Iterable[Part]) -> str:
@@ -71,7 +68,7 @@ def reasoning_for(family: str, part: Reasoning) -> Reasoning | None:
     return part if part.proof is not None and part.proof.family == family else None
 
 
-def _merged(turns: Iterable[Turn]) -> list[Turn]:
+def _merged(turns: Iterable[Turn], wire: str) -> list[Turn]:
     out: list[Turn] = []
     for turn in turns:
         last = out[-1] if out else None
@@ -79,33 +76,43 @@ def _merged(turns: Iterable[Turn]) -> list[Turn]:
             last is not None
             and turn.role == last.role
             and turn.role in ("user", "assistant")
-            and turn.extras == last.extras
+            and _own(turn.extras, wire) == _own(last.extras, wire)
         ):
-            out[-1] = replace(last, parts=last.parts + turn.parts)
+            extras = last.extras or turn.extras
+            out[-1] = replace(last, parts=last.parts + turn.parts, extras=extras)
         else:
             out.append(turn)
     return out
 
 
-def _answered(calls: Sequence[ToolCall], turn: Turn) -> Turn:
-    """The user turn behind `calls`: their results in order, then whatever else it holds."""
-    results = {part.call_id: part for part in turn.parts if isinstance(part, ToolResult)}
-    wanted = {call.id for call in calls}
-    answers = tuple(_answer(call, results.get(call.id)) for call in calls)
-    rest = tuple(
-        part for part in turn.parts if not (isinstance(part, ToolResult) and part.call_id in wanted)
-    )
-    return _without_results(replace(turn, parts=rest), before=answers)
+def _own(extras: Extras | None, wire: str) -> Extras | None:
+    return extras if extras is not None and extras.wire == wire else None
+
+
+def _taken_answers(calls: Sequence[ToolCall], turns: list[Turn], start: int) -> tuple[Part, ...]:
+    """The results of `calls`, taken out of the first user turn at or behind `start`."""
+    results: dict[str, ToolResult] = {}
+    at = next((at for at in range(start, len(turns)) if turns[at].role == "user"), None)
+    if at is not None:
+        wanted = {call.id for call in calls}
+        rest: list[Part] = []
+        for part in turns[at].parts:
+            if isinstance(part, ToolResult) and part.call_id in wanted:
+                results[part.call_id] = part
+            else:
+                rest.append(part)
+        turns[at] = replace(turns[at], parts=tuple(rest))
+    return tuple(_answer(call, results.get(call.id)) for call in calls)
 
 
 def _answer(call: ToolCall, result: ToolResult | None) -> ToolResult:
     if result is None:
         missing = (Text(NO_RESULT),)
         return ToolResult(call.id, missing, is_error=True, name=call.name, kind=call.kind)
-    return replace(result, name=result.name or call.name, kind=call.kind)
+    return replace(result, name=call.name, kind=call.kind)
 
 
-def _without_results(turn: Turn, before: tuple[Part, ...] = ()) -> Turn:
+def _without_results(turn: Turn) -> Turn:
     """`turn` with the results that answer no call shown as what the user says."""
     parts: list[Part] = []
     for part in turn.parts:
@@ -113,9 +120,9 @@ def _without_results(turn: Turn, before: tuple[Part, ...] = ()) -> Turn:
             parts += _as_text(part)
         else:
             parts.append(part)
-    return replace(turn, parts=before + tuple(parts))
+    return replace(turn, parts=tuple(parts))
 
 
 def _as_text(result: ToolResult) -> list[Part]:
     label = f"[result of tool call {result.name or result.call_id}]"
-    return [Text(label), *(part for part in result.content)]
+    return [Text(label), *result.content]

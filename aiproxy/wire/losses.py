@@ -6,6 +6,9 @@ import re
 
 from aiproxy.ir import JSON, Extras, Loss
 
+_MEANINGLESS = frozenset({"store", "include", "client_metadata", "betas", "object"})
+"""Fields that say nothing to any other vendor: to leave them out takes nothing away."""
+
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -28,7 +31,8 @@ class Losses:
         if extras.wire == wire:
             return dict(extras.fields)
         for name, _ in extras.fields:
-            self.dropped(feature_name(name))
+            if name not in _MEANINGLESS:
+                self.dropped(feature_name(name))
         return {}
 
     def seen(self) -> tuple[Loss, ...]:

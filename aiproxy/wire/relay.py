@@ -18,7 +18,14 @@ from aiproxy.wire.contract import Encoded, EncodedReply, Inbound, Outbound
 from aiproxy.wire.restoring import ToolRestorer
 
 # What a client of another dialect cannot do without: the conversation itself is kept elsewhere.
-_SERVER_STATE = ("previous_response_id", "conversation", "prompt", "background", "cachedContent")
+_SERVER_STATE = (
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "background",
+    "item_reference",
+    "cachedContent",
+)
 
 EMPTY = ErrorReply(502, "upstream", "the upstream gave an empty answer")
 
@@ -71,11 +78,24 @@ def encode_for(target: Outbound, request: ir.Request) -> Encoded:
 
     Raises: BadRequest when the target cannot serve it at all.
     """
-    if request.wire != target.NAME and request.extras is not None:
-        for name, value in request.extras.fields:
-            if name in _SERVER_STATE and bytes(value) != b"false":
-                raise BadRequest(f"{name} is not supported by this upstream", param=name)
+    if request.wire != target.NAME:
+        _refuse_server_state(request)
     return target.encode_request(request)
+
+
+def _refuse_server_state(request: ir.Request) -> None:
+    """A wrong conversation is worse than an error."""
+    for name, value in request.extras.fields if request.extras is not None else ():
+        if name in _SERVER_STATE and bytes(value) != b"false":
+            raise _unsupported(name)
+    for turn in request.turns:
+        for part in turn.parts:
+            if isinstance(part, ir.Opaque) and part.kind in _SERVER_STATE:
+                raise _unsupported(part.kind)
+
+
+def _unsupported(what: str) -> BadRequest:
+    return BadRequest(f"{what} is not supported by this upstream", param=what)
 
 
 def connect(

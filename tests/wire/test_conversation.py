@@ -61,6 +61,19 @@ class SettledTests(SynchronousTestCase):
         self.assertEqual(plain_text(turn.parts[1:]), "42")
         self.assertFalse(any(isinstance(part, ir.ToolResult) for part in turn.parts))
 
+    def test_extras_part_turns_only_for_their_own_wire(self) -> None:
+        """Codex marks a message between two calls; to other targets that says nothing."""
+        phase = ir.Extras("responses", (("phase", ir.JSON(b'"commentary"')),))
+        marked = ir.Turn("assistant", (ir.Text("hm"),), phase)
+        turns = (assistant(call("a")), marked, assistant(call("b")), user(result("a"), result("b")))
+        self.assertEqual([turn.role for turn in settled(turns, "anthropic")], ["assistant", "user"])
+        own = settled(turns, "responses")
+        self.assertEqual(
+            [turn.role for turn in own], ["assistant", "user", "assistant", "assistant", "user"]
+        )
+        self.assertFalse(any(part.is_error for turn in own for part in turn.parts
+                             if isinstance(part, ir.ToolResult)))  # fmt: skip
+
     def test_the_last_of_two_results_counts(self) -> None:
         """A call is answered once."""
         turns = settled((assistant(call("a")), user(result("a", "1"), result("a", "2"))))

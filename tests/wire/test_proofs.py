@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.ir import Proof
-from aiproxy.wire.proofs import tagged, untagged
+from aiproxy.wire.proofs import may_hold_tags, tagged, untagged
 from tests import strategies
 
 
@@ -32,3 +34,11 @@ class ProofTests(SynchronousTestCase):
         self.assertEqual(tagged(Proof("openai", "gAAA=="), "openai"), "gAAA==")
         self.assertEqual(untagged("gAAA==", "openai"), Proof("openai", "gAAA=="))
         self.assertEqual(tagged(Proof("gemini", "x"), "anthropic"), "aip1.gemini.x")
+
+    @given(strategies.proofs("gemini"))
+    def test_tags_are_found_in_unparsed_bodies(self, proof: Proof) -> None:
+        """As text and in base64; a body without any passes unread."""
+        tag = tagged(proof, "anthropic").encode()
+        self.assertTrue(may_hold_tags(b'{"signature": "%s"}' % tag))
+        self.assertTrue(may_hold_tags(b'{"thoughtSignature": "%s"}' % base64.b64encode(tag)))
+        self.assertFalse(may_hold_tags(b'{"signature": "EqQBCkgIARABGAIiQ"}'))

@@ -28,6 +28,7 @@ from aiproxy.wire.anthropic.shapes import FAMILY, NAME
 from aiproxy.wire.anthropic.stream_out import HEARTBEAT
 
 ROUTES: Sequence[str] = ("/v1/messages", "/v1/messages/count_tokens")
+FIRST_HEARTBEAT = HEARTBEAT
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
@@ -35,6 +36,7 @@ RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 
 __all__ = [
     "FAMILY",
+    "FIRST_HEARTBEAT",
     "HEARTBEAT",
     "NAME",
     "ROUTES",

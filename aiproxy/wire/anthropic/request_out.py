@@ -107,7 +107,7 @@ def _conversation(request: ir.Request) -> tuple[tuple[ir.Part, ...], Sequence[ir
     if request.wire == NAME:
         return request.instructions, request.turns
     system, turns = leading_instructions(request)
-    return system, settled(_as_user(turn) for turn in turns)
+    return system, settled((_as_user(turn) for turn in turns), NAME)
 
 
 def _as_user(turn: ir.Turn) -> ir.Turn:

@@ -34,6 +34,7 @@ from aiproxy.wire.chat.request_out import TOOL_NAMES, encode_request
 FAMILY = "openai"
 ROUTES: Sequence[str] = ("/v1/chat/completions",)
 HEARTBEAT = b": keepalive\n\n"
+FIRST_HEARTBEAT = HEARTBEAT
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
@@ -47,6 +48,7 @@ def encode_count(input_tokens: int) -> bytes:
 
 __all__ = [
     "FAMILY",
+    "FIRST_HEARTBEAT",
     "HEARTBEAT",
     "NAME",
     "ROUTES",

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
-from aiproxy.wire import jsontext, proofs
-from aiproxy.wire.chat import dataurl, shapes
+from aiproxy.wire import dataurl, jsontext, proofs
+from aiproxy.wire.chat import shapes
 from aiproxy.wire.chat.errors import NAME
 
 _ROLES: Mapping[str, ir.Role] = {

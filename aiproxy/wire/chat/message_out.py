@@ -9,19 +9,16 @@ from typing import Any
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
-from aiproxy.wire import proofs
-from aiproxy.wire.chat import dataurl
+from aiproxy.wire import dataurl, proofs
 from aiproxy.wire.chat.errors import NAME
 from aiproxy.wire.closed import assert_never
-from aiproxy.wire.conversation import joined_text
+from aiproxy.wire.conversation import is_attribution, joined_text
 from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.names import ToolNames, legal_id
 
 _ID_LIMIT = 64
 _TOOL_ERROR = "[tool error] "
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/mpeg": "mp3"}
-_ATTRIBUTION = "x-anthropic-billing-header:"
-"""How Claude Code begins a system text that is meant for Anthropic's billing alone."""
 
 
 class MessageWriter:
@@ -70,7 +67,7 @@ class MessageWriter:
                 yield part
 
     def _is_attribution(self, part: ir.Text) -> bool:
-        return not self._own and part.text.startswith(_ATTRIBUTION)
+        return not self._own and is_attribution(part)
 
     # ── then: messages ──
 

@@ -13,11 +13,11 @@ from aiproxy.wire import jsontext
 from aiproxy.wire.chat import shapes
 from aiproxy.wire.chat.errors import NAME
 from aiproxy.wire.chat.message_out import MessageWriter
-from aiproxy.wire.chat.strict import is_enforceable
 from aiproxy.wire.contract import Encoded
 from aiproxy.wire.conversation import settled
 from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.names import NameRule, ToolNames
+from aiproxy.wire.strict import is_enforceable
 
 TOOL_NAMES = NameRule(custom=True)
 
@@ -74,7 +74,7 @@ def encode_request(request: ir.Request) -> Encoded:
 def _messages(request: ir.Request, names: ToolNames, losses: Losses) -> list[dict[str, Any]]:
     writer = MessageWriter(request, names, losses)
     carried = (writer.carried(turn) for turn in request.turns)
-    turns = settled(turn for turn in carried if turn is not None)
+    turns = settled((turn for turn in carried if turn is not None), NAME)
     first = writer.instructions(request.instructions) if request.instructions else None
     out = [first] if first is not None else []
     for turn in turns:

@@ -31,11 +31,12 @@ from aiproxy.wire.gemini.paths import path_for
 from aiproxy.wire.gemini.reply import decode_reply, encode_reply
 from aiproxy.wire.gemini.request_in import decode_request, head
 from aiproxy.wire.gemini.request_out import TOOL_NAMES, count_request, encode_request
-from aiproxy.wire.gemini.signatures import FAMILY, SIGNATURE_MARK
+from aiproxy.wire.gemini.signatures import FAMILY
 from aiproxy.wire.jsontext import write
 
 ROUTES: Sequence[str] = paths.ROUTES
 HEARTBEAT = b""
+FIRST_HEARTBEAT = HEARTBEAT
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
@@ -49,10 +50,10 @@ def encode_count(input_tokens: int) -> bytes:
 
 __all__ = [
     "FAMILY",
+    "FIRST_HEARTBEAT",
     "HEARTBEAT",
     "NAME",
     "ROUTES",
-    "SIGNATURE_MARK",
     "TOOL_NAMES",
     "RawStream",
     "StreamDecoder",

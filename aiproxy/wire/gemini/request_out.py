@@ -11,7 +11,12 @@ import msgspec
 from aiproxy.errors import BadRequest
 from aiproxy.ir import JSON, HostedTool, OutputFormat, Part, Request, Text, Tool, ToolChoice
 from aiproxy.wire.contract import Encoded
-from aiproxy.wire.conversation import joined_text, leading_instructions, settled
+from aiproxy.wire.conversation import (
+    is_attribution,
+    joined_text,
+    leading_instructions,
+    settled,
+)
 from aiproxy.wire.gemini import schema, thinking
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.contents_out import ContentsWriter
@@ -25,7 +30,6 @@ TOOL_NAMES = NameRule(illegal=re.compile(r"[^A-Za-z0-9_.:-]"), limit=64, letter_
 MAX_STOPS = 5
 """Gemini API reference, GenerationConfig.stopSequences."""
 
-_ATTRIBUTION = "x-anthropic-billing-header:"
 _INPUT_ONLY = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
@@ -46,7 +50,7 @@ def encode_request(request: Request) -> Encoded:
     losses = Losses()
     names = ToolNames(request.tools, TOOL_NAMES)
     instructions, turns = leading_instructions(request)
-    contents = ContentsWriter(request.model, names, losses).contents(settled(turns))
+    contents = ContentsWriter(request.model, names, losses).contents(settled(turns, NAME))
     if not contents:
         raise BadRequest("the request has no messages", param="contents")
     body: dict[str, Any] = {"contents": contents}
@@ -79,7 +83,7 @@ def _instructed(instructions: Sequence[Part], losses: Losses) -> str:
     for part in instructions:
         if not isinstance(part, Text):
             losses.dropped("instruction-media")
-        elif not part.text.startswith(_ATTRIBUTION):
+        elif not is_attribution(part):
             losses.extras(NAME, part.extras)
             texts.append(part)
     return joined_text(texts)

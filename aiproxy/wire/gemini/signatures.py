@@ -15,9 +15,6 @@ from aiproxy.wire import proofs
 
 FAMILY = "gemini"
 
-SIGNATURE_MARK = "YWlwMS5"
-"""How the base64 of every tag begins, for whoever looks for tags in an unparsed body."""
-
 BYPASS = "skip_thought_signature_validator"
 """Google's documented stand-in for the signature of a call that no Gemini model made."""
 
@@ -32,7 +29,7 @@ def signature_for(proof: Proof) -> str:
 
 def proof_of(signature: str) -> Proof:
     """The proof in a `thoughtSignature`; SDKs send the URL-safe alphabet back."""
-    if signature.startswith(SIGNATURE_MARK):
+    if signature.startswith(proofs.BASE64_MARK):
         plain = signature.translate(_STANDARD).rstrip("=")
         try:
             text = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode()

@@ -31,6 +31,8 @@ from aiproxy.wire.responses.shapes import FAMILY, NAME
 
 ROUTES: Sequence[str] = request_in.ROUTES
 HEARTBEAT = sse.encode(b'{"type":"keepalive"}', "keepalive")
+# The OpenAI SDK insists on response.created as the first event.
+FIRST_HEARTBEAT = b": keepalive\n\n"
 """As OpenAI sends it. Codex counts only events; the SDKs take none before `response.created`."""
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = decoder.StreamDecoder
@@ -39,6 +41,7 @@ RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 
 __all__ = [
     "FAMILY",
+    "FIRST_HEARTBEAT",
     "HEARTBEAT",
     "NAME",
     "ROUTES",

@@ -8,10 +8,11 @@ from typing import Any
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
+from aiproxy.wire import dataurl
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.jsontext import copied, extras_of, raw, read_request
 from aiproxy.wire.losses import Losses
-from aiproxy.wire.responses import dataurl, shapes
+from aiproxy.wire.responses import shapes
 from aiproxy.wire.responses.shapes import FAMILY, NAME
 from aiproxy.wire.responses.slots import url_citation
 

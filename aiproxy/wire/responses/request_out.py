@@ -15,7 +15,12 @@ from typing import Any
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.contract import Encoded
-from aiproxy.wire.conversation import joined_text, leading_instructions, settled
+from aiproxy.wire.conversation import (
+    is_attribution,
+    joined_text,
+    leading_instructions,
+    settled,
+)
 from aiproxy.wire.jsontext import try_read, write
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
@@ -53,9 +58,6 @@ _TIERS: Mapping[str, str] = {
 # the second do not and refuse `reasoning`. Any other name is taken for a model that takes all.
 _REASONS = re.compile(r"(?:.*[/.])?(?:o\d|gpt-5(?!-chat)|codex)")
 _DOES_NOT_REASON = re.compile(r"(?:.*[/.])?(?:gpt-3|gpt-4|chatgpt|gpt-5-chat)")
-
-_ATTRIBUTION = "x-anthropic-billing-header:"
-"""How Claude Code begins a system text that is meant for Anthropic's billing alone."""
 
 
 def encode_request(request: ir.Request) -> Encoded:
@@ -106,7 +108,7 @@ def _translated(request: ir.Request, losses: Losses) -> dict[str, Any]:
     names = ToolNames(request.tools, TOOL_NAMES)
     instructions, turns = leading_instructions(request)
     writer = InputWriter(names, losses)
-    items = [item for turn in settled(turns) for item in writer.items(turn)]
+    items = [item for turn in settled(turns, NAME) for item in writer.items(turn)]
     if not items:
         raise BadRequest("there are no messages to send")
     offered = tools.encode_tools(request, names, losses)
@@ -139,7 +141,7 @@ def _instructions(parts: tuple[ir.Part, ...], losses: Losses) -> str | None:
         losses.dropped("instruction-media")
     for part in texts:
         losses.extras(NAME, part.extras)
-    kept = (part for part in texts if not part.text.startswith(_ATTRIBUTION))
+    kept = (part for part in texts if not is_attribution(part))
     return joined_text(kept) or None
 
 

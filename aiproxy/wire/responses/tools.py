@@ -15,7 +15,7 @@ from aiproxy.wire.names import ToolNames
 from aiproxy.wire.responses import shapes
 from aiproxy.wire.responses.content import read_at
 from aiproxy.wire.responses.shapes import NAME
-from aiproxy.wire.responses.strict import is_enforceable
+from aiproxy.wire.strict import is_enforceable
 
 CARRIER = "additional_tools"
 """The input item by which Codex declares tools instead of in `tools`."""

@@ -7,7 +7,7 @@ import json
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.ir import JSON
-from aiproxy.wire.chat.strict import is_enforceable
+from aiproxy.wire.strict import is_enforceable
 
 _CLOSED = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 

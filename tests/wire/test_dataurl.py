@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.errors import BadRequest
 from aiproxy.ir import Inline, Remote
-from aiproxy.wire.chat import dataurl
+from aiproxy.wire import dataurl
 
 
 class SourceTests(SynchronousTestCase):
