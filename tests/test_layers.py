@@ -75,7 +75,7 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
             " twisted.logger twisted.python.failure zope.interface",
         ),
         "web": unit(
-            "translate services wire settings ir codings",
+            "translate services wire messages settings ir codings",
             "twisted zope.interface klein werkzeug msgspec",
         ),
         "logs": unit("settings", "twisted zope.interface"),

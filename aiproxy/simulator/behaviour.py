@@ -1,0 +1,270 @@
+"""
+Which behaviour a model's name asks for.
+
+A name holds words between anything that is no letter or digit, in any order ("demo-slow-50ms-echo"
+is a slow echo). One word says what is answered:
+
+echo             the user's last words; also for every name without a word of ours
+long             5 kB of many scripts and emoji
+thinking         reasoning with a proof, then text; later turns tell whether the proof came back
+tool, tools      one call of the first tool, or parallel calls; after the results, their text
+thinking-tool    both
+image            type, size and SHA-256 of the pictures received
+json             an answer that fits the requested schema
+max-tokens       a text cut off at the client's limit
+stop-sequence    a text that ends at the client's first stop sequence
+refusal, empty   the model refuses; the model says nothing
+error-429        that status with an error in the dialect's shape; also context-too-long,
+                 content-policy and quota
+error-json       an error as the JSON body of a 200
+html, html-502   a web page
+
+Others say how it is sent; PLACE is head (before anything), start (before content) or mid:
+
+cut[-PLACE]      the connection breaks (mid)
+stall[-PLACE]    nothing more comes (head)
+broken[-PLACE]   an error in the answer itself (mid)
+junk[-PLACE]     an event that is not JSON (mid)
+unfinished       the stream ends without its terminal event
+slow[-50ms]      a pause before every piece of content but the first (100ms)
+slow-start[-2s]  headers at once, nothing else until then (2s)
+late[-2s]        nothing, not even headers, until then (2s)
+gzip, zstd       a compressed body
+whole            a whole answer even if a stream was asked for
+fail-2[-429]     the first two calls for this name fail (503), the others do not
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from aiproxy import ir
+from aiproxy.errors import ErrorKind, ErrorReply
+from aiproxy.simulator import answers
+from aiproxy.simulator.script import (
+    Cut,
+    Junk,
+    Opened,
+    Page,
+    Pause,
+    Question,
+    Refuse,
+    Script,
+    Stall,
+    Step,
+)
+from aiproxy.wire.errortext import kind_of, standard_status
+
+_Behaviour: TypeAlias = Callable[[Question, re.Match[str]], tuple[Step, ...]]
+_Manner: TypeAlias = Callable[[Script, re.Match[str], Question], Script]
+
+_RETRY_AFTER_SECONDS = 1.0
+
+# Pieces of at most this many characters, so that even short texts come in several events.
+_TEXT_PIECE = re.compile(r"\s*\S{1,12}|\s+")
+_ARGUMENTS_PIECE = re.compile(r".{1,7}", re.DOTALL)
+
+# What a dialect writes with that very status.
+_KINDS_OF_500: Mapping[str, ErrorKind] = {"gemini": "internal"}
+
+_MESSAGES: Mapping[ErrorKind, str] = {
+    "context_length": "prompt is too long: 250000 tokens > 200000 maximum",
+    "content_policy": "the prompt was rejected by our content policy",
+    "quota": "you have used up your credit, check your plan and billing",
+}
+
+
+def script_for(question: Question) -> Script:
+    """The answer to `question`, as its model's name demands."""
+    name = question.request.model.lower()
+    script = Script(_steps(question, name))
+    for pattern, manner in _MANNERS:
+        found = pattern.search(name)
+        if found is not None:
+            script = manner(script, found, question)
+    return script
+
+
+def error_of(status: int, kind: ErrorKind | None = None) -> ErrorReply:
+    """A simulated error. kind: None for what the status usually means."""
+    kind = kind or kind_of(status)
+    wait = _RETRY_AFTER_SECONDS if kind in ("rate_limit", "overloaded") else None
+    message = _MESSAGES.get(kind, f"simulated error {status}")
+    return ErrorReply(status, kind, message, retry_after=wait)
+
+
+def events_of(response: ir.Response) -> tuple[ir.Event, ...]:
+    """A whole answer as a stream of small pieces."""
+    events: list[ir.Event] = []
+    for event in ir.unfold(response):
+        match event:
+            case ir.Started(usage=ir.Usage() as usage):
+                events.append(replace(event, usage=replace(usage, output=0, reasoning=0)))
+            case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta():
+                pieces = _TEXT_PIECE.findall(event.text)
+                events += [replace(event, text=piece) for piece in pieces]
+            case ir.ArgumentsDelta():
+                pieces = _ARGUMENTS_PIECE.findall(event.text)
+                events += [replace(event, text=piece) for piece in pieces]
+            case _:
+                events.append(event)
+    return tuple(events)
+
+
+# ── what is answered ──
+
+
+def _steps(question: Question, name: str) -> tuple[Step, ...]:
+    for pattern, behaviour in _BEHAVIOURS:
+        found = pattern.search(name)
+        if found is not None:
+            return behaviour(question, found)
+    return events_of(answers.echo(question))
+
+
+def _says(answer: Callable[[Question], ir.Response]) -> _Behaviour:
+    return lambda question, found: events_of(answer(question))
+
+
+def _fails(kind: ErrorKind) -> _Behaviour:
+    status = 429 if kind == "quota" else standard_status(kind)
+    return lambda question, found: (Refuse(error_of(status, kind), status),)
+
+
+def _status(question: Question, found: re.Match[str]) -> tuple[Step, ...]:
+    status = int(found[1])
+    kind = _KINDS_OF_500.get(question.wire) if status == 500 else None
+    return (Refuse(error_of(status, kind), status),)
+
+
+def _error_json(question: Question, found: re.Match[str]) -> tuple[Step, ...]:
+    return (Refuse(error_of(503), 200),)
+
+
+def _page(question: Question, found: re.Match[str]) -> tuple[Step, ...]:
+    status = int(found[1] or 200)
+    return (Page(status, f"<html><head><title>{status} simulated page</title></head></html>"),)
+
+
+# ── how it is sent ──
+
+
+def _interruption(fault: tuple[Step, ...], usual_place: str) -> _Manner:
+    def manner(script: Script, found: re.Match[str], question: Question) -> Script:
+        at = _index(script.steps, found[1] or usual_place)
+        return replace(script, steps=script.steps[:at] + fault)
+
+    return manner
+
+
+def _index(steps: Sequence[Step], place: str) -> int:
+    """How many steps there are before that place; all of them when it is not there."""
+    content = [at for at, step in enumerate(steps) if _is_content(step)]
+    match place:
+        case "head":
+            return 0
+        case "start":
+            return content[0] if content else len(steps)
+        case _:
+            # Between two pieces of one block, where that is possible.
+            return content[len(content) // 2] if len(content) > 1 else len(steps) - 1
+
+
+def _is_content(step: Step) -> bool:
+    deltas = (ir.TextDelta, ir.RefusalDelta, ir.ReasoningDelta, ir.ArgumentsDelta)
+    return isinstance(step, deltas) and ir.is_content(step)
+
+
+def _unfinished(script: Script, found: re.Match[str], question: Question) -> Script:
+    return replace(
+        script, steps=tuple(step for step in script.steps if not isinstance(step, ir.Finished))
+    )
+
+
+def _slow(script: Script, found: re.Match[str], question: Question) -> Script:
+    pause = Pause(_seconds(found, 0.1))
+    steps: list[Step] = []
+    begun = False
+    for step in script.steps:
+        if _is_content(step):
+            steps += [pause] if begun else []
+            begun = True
+        steps.append(step)
+    return replace(script, steps=tuple(steps))
+
+
+def _slow_start(script: Script, found: re.Match[str], question: Question) -> Script:
+    return replace(script, steps=(Opened(), Pause(_seconds(found, 2.0)), *script.steps))
+
+
+def _late(script: Script, found: re.Match[str], question: Question) -> Script:
+    return replace(script, steps=(Pause(_seconds(found, 2.0)), *script.steps))
+
+
+def _fail_first(script: Script, found: re.Match[str], question: Question) -> Script:
+    if question.count >= int(found[1]):
+        return script
+    status = int(found[2] or 503)
+    return Script((Refuse(error_of(status), status),))
+
+
+def _compressed(script: Script, found: re.Match[str], question: Question) -> Script:
+    return replace(script, coding=found[0])
+
+
+def _whole(script: Script, found: re.Match[str], question: Question) -> Script:
+    return replace(script, whole=True)
+
+
+def _seconds(found: re.Match[str], default: float) -> float:
+    if found[1] is None:
+        return default
+    return int(found[1]) / (1000 if found[2] == "ms" else 1)
+
+
+# ── words ──
+
+
+def _word(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])")
+
+
+_TIME = r"(?:-(\d{1,5})(ms|s))?"
+_PLACE = r"(?:-(head|start|mid))?"
+
+_BEHAVIOURS: Sequence[tuple[re.Pattern[str], _Behaviour]] = (
+    (_word(r"error-([45]\d\d)"), _status),
+    (_word(r"error-json"), _error_json),
+    (_word(r"context-too-long"), _fails("context_length")),
+    (_word(r"content-policy"), _fails("content_policy")),
+    (_word(r"quota"), _fails("quota")),
+    (_word(r"html(?:-([2-5]\d\d))?"), _page),
+    (_word(r"thinking-tool"), _says(answers.thinking_tool)),
+    (_word(r"thinking"), _says(answers.thinking)),
+    (_word(r"tools"), _says(answers.tools)),
+    (_word(r"tool"), _says(answers.tool)),
+    (_word(r"images?"), _says(answers.images)),
+    (_word(r"json"), _says(answers.structured)),
+    (_word(r"max-tokens"), _says(answers.max_tokens)),
+    (_word(r"stop-sequence"), _says(answers.stop_sequence)),
+    (_word(r"refusal"), _says(answers.refusal)),
+    (_word(r"empty"), _says(answers.empty)),
+    (_word(r"long"), _says(answers.long)),
+)
+_BROKEN = ir.Broken(error_of(529))
+_MANNERS: Sequence[tuple[re.Pattern[str], _Manner]] = (
+    (_word(rf"cut{_PLACE}"), _interruption((Cut(),), "mid")),
+    (_word(rf"stall{_PLACE}"), _interruption((Stall(),), "head")),
+    (_word(rf"broken{_PLACE}"), _interruption((_BROKEN,), "mid")),
+    (_word(rf"junk{_PLACE}"), _interruption((Junk(b'data: {"type": "message\n\n'),), "mid")),
+    (_word(r"unfinished"), _unfinished),
+    (_word(rf"slow{_TIME}(?!-start)"), _slow),
+    (_word(rf"slow-start{_TIME}"), _slow_start),
+    (_word(rf"late{_TIME}"), _late),
+    (_word(r"gzip|zstd"), _compressed),
+    (_word(r"whole"), _whole),
+    (_word(r"fail-(\d{1,3})(?:-([45]\d\d))?(?:-then-ok)?"), _fail_first),
+)

@@ -1,0 +1,154 @@
+"""
+One client connection: HTTP/1.1 as twisted.web has it, with time limits of our own.
+
+twisted.web restarts its one timer at every byte, so that a client may take forever to send a
+request. Here each phase has its limit. And where an answer goes out before the request has been
+read, the connection is closed in steps: a plain close would make the kernel send a reset, which
+can destroy the answer before the client has read it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+
+if TYPE_CHECKING:
+    from aiproxy.web.site import ApiSite, ClientRequest
+
+MAX_HEAD_BYTES = 128 * 1024
+"""Codex and some gateways put whole JSON documents into headers."""
+
+IDLE_SECONDS = 75.0
+"""For a kept connection; longer than common clients and load balancers keep theirs."""
+
+FAREWELL_SECONDS = 5.0
+"""For the client to take an answer that ends the connection."""
+
+STALLED_SECONDS = 300.0
+"""For the client to read on, once its connection is full."""
+
+
+class _Phase(Enum):
+    IDLE = "between two requests"
+    HEAD = "reading a request's head"
+    BODY = "reading a request's body"
+    ANSWER = "the request is complete"
+    PARTING = "answered early: what else comes is thrown away"
+
+
+class Channel(HTTPChannel):
+    """site: set by the factory, like `timeOut`, the limit for an idle connection."""
+
+    totalHeadersSize = MAX_HEAD_BYTES
+    MAX_LENGTH = MAX_HEAD_BYTES
+
+    site: ApiSite
+    transport: Any
+    requests: list[ClientRequest]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._phase = _Phase.IDLE
+        self._is_parting = False
+        self._cutting: IDelayedCall | None = None
+        self._stalling: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpKeepAlive(True)
+        self.site.channels.add(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._phase is _Phase.PARTING:
+            return
+        if self._phase is _Phase.IDLE:
+            self._phase = _Phase.HEAD
+            self.setTimeout(self.site.settings().timeouts.client_header)
+        # Not HTTPChannel's own, which would restart the timer.
+        super(HTTPChannel, self).dataReceived(data)
+
+    def allHeadersReceived(self) -> None:
+        super().allHeadersReceived()
+        if self.length != 0 and not self._is_parting:
+            self._phase = _Phase.BODY
+            self.setTimeout(self.site.settings().timeouts.client_body)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self._is_parting:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:
+        if not self._is_parting:
+            self._phase = _Phase.ANSWER
+            super().allContentReceived()
+
+    def requestDone(self, request: ClientRequest) -> None:
+        self._phase = _Phase.PARTING if self._is_parting else _Phase.IDLE
+        self._savedTimeOut = IDLE_SECONDS
+        super().requestDone(request)
+
+    def part(self) -> None:
+        """The answer that is about to be written ends the connection; no more is read."""
+        self._is_parting = True
+        self.persistent = False
+
+    def cut(self) -> None:
+        """Close when what is written has gone out, or when that takes too long."""
+        self._cut_after(FAREWELL_SECONDS)
+        self.loseConnection()
+
+    def loseConnection(self) -> None:
+        if not self._is_parting:
+            super().loseConnection()
+            return
+        # The client is to see the end of the answer, but may still be sending.
+        self.setTimeout(None)
+        self._cut_after(FAREWELL_SECONDS)
+        self.transport.unregisterProducer()
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.loseWriteConnection()
+        else:
+            self.transport.loseConnection()
+
+    def timeoutConnection(self) -> None:
+        if self._phase is not _Phase.BODY:
+            self.cut()
+        elif self.requests[-1].has_progressed():
+            self.setTimeout(self.site.settings().timeouts.client_body)
+        else:
+            self.requests[-1].is_too_slow()
+
+    def pauseProducing(self) -> None:
+        """The connection is full. Called by the transport."""
+        if self._stalling is None:
+            self._stalling = self.callLater(STALLED_SECONDS, self._abort)
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._stalling = _cancelled(self._stalling)
+        super().resumeProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._cutting = _cancelled(self._cutting)
+        self._stalling = _cancelled(self._stalling)
+        super().connectionLost(reason)
+        self.site.left(self)
+
+    def _cut_after(self, seconds: float) -> None:
+        if self._cutting is None:
+            self._cutting = self.callLater(seconds, self._abort)
+
+    def _abort(self) -> None:
+        self.transport.abortConnection()
+
+
+def _cancelled(timer: IDelayedCall | None) -> IDelayedCall | None:
+    if timer is not None and timer.active():
+        timer.cancel()
+    return None

@@ -1,0 +1,200 @@
+"""
+Requests as they arrive: judged at their head, collected in memory, refused as early as possible.
+
+No temporary files and no form parsing, both of which twisted.web has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from twisted.internet.defer import Deferred
+from twisted.web.http import Request as HttpRequest
+from twisted.web.http import datetimeToString
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from aiproxy.errors import ErrorReply
+from aiproxy.messages import Headers
+from aiproxy.settings import Settings
+from aiproxy.web.channel import IDLE_SECONDS, Channel
+from aiproxy.web.guard import Guard, Head, Refusal, too_large, too_slow
+from aiproxy.web.records import Records
+from aiproxy.web.routes import Route
+from aiproxy.web.stream import ClientStream
+from aiproxy.wire import INBOUND
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+_LEAST_PROGRESS_BYTES = 1024
+"""A body must grow by so much within the time limit, or it is slow on purpose."""
+
+
+class ClientRequest(Request):
+    """
+    One request.
+
+    id: shown to the client, and in the logs. head, route: set when the head is there.
+    """
+
+    defaultContentType = b"application/json"
+
+    channel: Channel
+    site: ApiSite
+    id: str
+    head: Head
+    route: Route
+
+    def __init__(self, channel: Channel, *args: Any, **named: Any) -> None:
+        super().__init__(channel, *args, **named)
+        self.id = uuid4().hex
+        self.began = channel.site.clock.seconds()
+        self._pieces: list[bytes] = []
+        self._size_bytes = 0
+        self._seen_bytes = 0
+        self._refusal: Refusal | None = None
+        self._is_answered = False
+
+    def body(self) -> bytes:
+        """As it was sent."""
+        return b"".join(self._pieces)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the body so far."""
+        return self._size_bytes
+
+    def gotLength(self, length: int | None) -> None:
+        """Called by the channel when the head is there. length: None when the body is chunked."""
+        channel = self.channel
+        self.method, self.uri, self.clientproto = (
+            channel._command,
+            channel._path,
+            channel._version,
+        )
+        self.path = self.uri.partition(b"?")[0]
+        self.setHeader("x-request-id", self.id)
+        headers: Headers = tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, values in self.requestHeaders.getAllRawHeaders()
+            for value in values
+        )
+        self.head = Head(self.method.decode("latin-1"), self.uri.decode("latin-1"), headers, length)
+        judged = channel.site.guard.judge(self.head)
+        if isinstance(judged, Route):
+            self.route = judged
+            return
+        self._refusal = judged
+        if length != 0:
+            self._refuse_early(judged)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        if self._is_answered:
+            return
+        self._size_bytes += len(data)
+        limit = self.channel.site.settings().max_request_bytes
+        if self._size_bytes > limit:
+            self._refuse_with(too_large(limit))
+        else:
+            self._pieces.append(data)
+
+    def has_progressed(self) -> bool:
+        """Whether the body has grown enough since this was last asked."""
+        grown = self._size_bytes - self._seen_bytes
+        self._seen_bytes = self._size_bytes
+        return grown >= _LEAST_PROGRESS_BYTES
+
+    def is_too_slow(self) -> None:
+        """The body has not grown in time."""
+        self._refuse_with(too_slow(self.channel.site.settings().timeouts.client_body))
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Called by the channel when the body is complete."""
+        self.args = {}
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+        else:
+            self.process()
+
+    def getRequestHostname(self) -> bytes:
+        """Nothing here depends on it, so that no client can trip a parser with it."""
+        return b"aiproxy"
+
+    def cut(self) -> None:
+        """End the connection when what is written has gone out."""
+        self.channel.cut()
+
+    def _refuse_with(self, error: ErrorReply) -> None:
+        self._refuse_early(Refusal(self.channel.site.guard.dialect(self.head, self.route), error))
+
+    def _refuse_early(self, refusal: Refusal) -> None:
+        """Answer although the body is not complete; the connection cannot be used again."""
+        self._is_answered = True
+        self._pieces.clear()
+        # Or the channel would invite the client to send its body after all.
+        self.requestHeaders.removeHeader(b"expect")
+        self.setHeader("Connection", "close")
+        self.channel.part()
+        self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.setHeader("Date", datetimeToString())
+        client = ClientStream(self)
+        # The channel is gone as soon as the answer is complete.
+        records = self.channel.site.records
+        encoded = INBOUND[refusal.dialect].encode_reply(refusal.error, None)
+        client.reply(refusal.error.status, refusal.headers, encoded.body)
+        records.refused(self.id, refusal.dialect, client, self._size_bytes, self.began)
+
+
+class ApiSite(Site):
+    """settings: gives those in force."""
+
+    noisy = False
+    protocol = Channel  # type: ignore[assignment]
+    requestFactory = ClientRequest
+
+    def __init__(
+        self,
+        resource: IResource,
+        guard: Guard,
+        settings: Callable[[], Settings],
+        records: Records,
+        clock: IReactorTime,
+    ) -> None:
+        super().__init__(resource, timeout=IDLE_SECONDS, reactor=clock)
+        self.guard = guard
+        self.settings = settings
+        self.records = records
+        self.clock = clock
+        self.channels: set[Channel] = set()
+        self._emptied: list[Deferred[None]] = []
+
+    def close(self) -> Deferred[None]:
+        """Close every connection once what is written has gone out; fires when all are gone."""
+        gone: Deferred[None] = Deferred()
+        self._emptied.append(gone)
+        for channel in tuple(self.channels):
+            channel.cut()
+        self.left(None)
+        return gone
+
+    def left(self, channel: Channel | None) -> None:
+        """Told by a channel when its connection is gone."""
+        self.channels -= {channel}
+        if not self.channels:
+            waiting, self._emptied = self._emptied, []
+            for gone in waiting:
+                gone.callback(None)
+
+    def startFactory(self) -> None:
+        """No log file, and no clock for its lines."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
+
+    def log(self, request: HttpRequest) -> None:
+        """Paths with keys in them are not written anywhere; `Records` knows what is to be known."""
