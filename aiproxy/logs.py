@@ -367,5 +367,5 @@ def open_sink(
 
 
 def _complain(problem: str, text: str = "") -> None:
-    """The log itself is broken: stderr is what remains."""
-    StreamSink().write(f"aiproxy: {problem}\n{text}")
+    """The log itself is broken: what remains is the real stderr, not the one twistd logs."""
+    StreamSink(sys.__stderr__).write(f"aiproxy: {problem}\n{text}")

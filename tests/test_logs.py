@@ -286,9 +286,10 @@ class RotatingFileTests(SynchronousTestCase):
         self.assertEqual(self.text(), "new\n")
 
     def test_folder_lost(self) -> None:
-        """A file that cannot be opened any more sends its lines to stderr and never raises."""
+        """A file that cannot be opened any more sends its lines to stderr (not the one that twistd
+        logs) and never raises."""
         errors = io.StringIO()
-        self.patch(sys, "stderr", errors)
+        self.patch(sys, "__stderr__", errors)
         file = self.open()
         os.rename(self.folder, self.folder + "-gone")
         file.reopen()

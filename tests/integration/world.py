@@ -1,0 +1,85 @@
+"""
+One aiproxy with one upstream of each api_type, all simulated: for tests that change nothing in it.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import dataclass
+from functools import cache
+
+from aiproxy import ir
+from aiproxy.wire import INBOUND
+from tests.integration.cases import API_TYPES, WIRES
+from tests.integration.program import Program, SimulatorProcess
+
+BEHAVIOURS = (
+    "echo",
+    "long",
+    "thinking",
+    "tool",
+    "tools",
+    "thinking-tool",
+    "image",
+    "json",
+    "max-tokens",
+    "error-400",
+    "error-401",
+    "error-404",
+    "error-429",
+    "error-500",
+    "error-529",
+    "context-too-long",
+    "cut",
+    "broken",
+    "unfinished",
+    "tool-cut",
+)
+
+KEY = "client-key-canary"
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulator, and an aiproxy with an upstream of each api_type in it."""
+
+    simulator: SimulatorProcess
+    program: Program
+
+    def latest_request(self) -> ir.Request:
+        """What an upstream has received last."""
+        with urllib.request.urlopen(f"{self.simulator.url}/_simulator/requests") as reply:
+            seen = json.load(reply)["requests"][-1]
+        for wire in INBOUND.values():
+            start = wire.ROUTES[0].partition("<")[0]
+            if seen["path"].startswith(start):
+                return wire.decode_request(seen["body"].encode(), seen["path"])
+        raise AssertionError(seen["path"])
+
+
+def config(simulator: str) -> str:
+    """Models are called API_TYPE-BEHAVIOUR-CLIENT, each served by one upstream only."""
+    lines = [f"api-key: {KEY}", "circuit_breaker: {failures: 1000}", "upstreams:"]
+    for api_type in API_TYPES:
+        models = [
+            f"{api_type}-{behaviour}-{wire}{how}"
+            for behaviour in BEHAVIOURS
+            for wire in WIRES
+            for how in ("", "-streamed")
+        ]
+        lines += [
+            f"  - name: up-{api_type}",
+            f"    api_type: {api_type}",
+            f"    base_url: {simulator}",
+            "    token: upstream-key-canary",
+            f"    available_models: {json.dumps(models)}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+@cache
+def world(folder: str = "_integration") -> World:
+    """Started once for all tests of this module."""
+    simulator = SimulatorProcess(folder)
+    return World(simulator, Program(folder, config(simulator.url)))

@@ -1,0 +1,106 @@
+"""One try: its clocks, its refusals, and answers that are no JSON."""
+
+from __future__ import annotations
+
+import json
+
+from aiproxy.settings import BreakerSettings
+from tests.translate.stage import ANSWER, BLOCK, DELTA, END, START, Stage, error_body, upstream
+
+
+class ClockTests(Stage):
+    def test_whole_answers_have_their_own_limit(self) -> None:
+        """The head of a whole answer may come when the model has finished, not before."""
+        self.start()
+        running = self.ask()
+        self.clock.advance(599)
+        self.assertFalse(running.done.called)
+        self.latest.answer(200, ANSWER)
+        self.assertEqual(self.ended(running).outcome, "ok")
+
+    def test_head_of_a_stream(self) -> None:
+        """A stream has to begin within the limit for heads."""
+        self.start(keepalive=0)
+        running = self.ask(stream=True)
+        self.clock.advance(60)
+        self.ended(running)
+        self.assertEqual(running.client.status, 504)
+        self.assertEqual(json.loads(running.client.data)["error"]["type"], "timeout_error")
+
+    def test_slow_error_body(self) -> None:
+        """An error whose body never ends is still its status."""
+        self.start(upstream("a"), upstream("b"))
+        running = self.ask()
+        self.latest.begin(400, content_type="application/json")
+        self.latest.write(b'{"type":"error"')
+        self.clock.advance(120)
+        self.assertEqual(self.asked, "ab")
+        self.latest.answer(200, ANSWER)
+        self.assertEqual([reply.status for reply in self.ended(running).errors], [400])
+
+    def test_first_event_time(self) -> None:
+        """The time of the first content is noted on the translator's clock."""
+        self.start()
+        running = self.ask(stream=True)
+        self.clock.advance(3)
+        self.latest.begin()
+        self.latest.write(START)
+        self.clock.advance(2)
+        self.latest.write(BLOCK, DELTA)
+        self.clock.advance(1)
+        self.latest.write(END)
+        self.assertEqual(self.ended(running).first_event, 5)
+
+
+class RefusalTests(Stage):
+    def test_huge_error_body(self) -> None:
+        """An endless error body is not read to its end."""
+        self.start(upstream("a"), upstream("b"))
+        self.ask()
+        self.latest.begin(500, content_type="text/plain")
+        self.latest.write(b"x" * 100_000)
+        self.agent.flush()
+        self.assertEqual(self.asked, "ab")
+
+    def test_forms_of_retry_after(self) -> None:
+        """Milliseconds, seconds and dates are understood; nonsense and eternity are not obeyed."""
+        for headers, expected in (
+            ({"retry_after_ms": "1500", "retry_after": "60"}, 1.5),
+            ({"retry_after": "7"}, 7),
+            ({"retry_after": "99999999"}, 1800),
+            ({"retry_after": "soon"}, None),
+            ({}, None),
+        ):
+            self.start()
+            running = self.ask()
+            self.refuse(429, "rate_limit_error", **headers)
+            (reply,) = self.ended(running).errors
+            self.assertEqual(reply.retry_after, expected, headers)
+
+    def test_dialects(self) -> None:
+        """The same refusal in each client's dialect."""
+        for wire, place in (
+            ("anthropic", ("error", "message")),
+            ("chat", ("error", "message")),
+            ("responses", ("error", "message")),
+            ("gemini", ("error", "message")),
+        ):
+            self.start()
+            running = self.ask(wire)
+            self.latest.answer(404, error_body("not_found_error", "no such model"))
+            self.ended(running)
+            self.assertEqual(running.client.status, 404, wire)
+            said = json.loads(running.client.data)
+            self.assertIn("no such model", said[place[0]][place[1]])
+
+    def test_web_page(self) -> None:
+        """Of a gateway's error page the client sees at most its title."""
+        self.start(breaker=BreakerSettings(9, 9, 9))
+        running = self.ask("chat")
+        page = b"<html><head><title>502 Bad Gateway</title></head>canary</html>"
+        while not running.done.called:
+            self.latest.answer(502, page, content_type="text/html")
+        self.ended(running)
+        self.assertEqual(running.client.status, 502)
+        self.assertNotIn(b"canary", running.client.data)
+        self.assertIn(b"502 Bad Gateway", running.client.data)
