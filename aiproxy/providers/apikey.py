@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from aiproxy.messages import Credential, Headers, HttpRequest, header
 from aiproxy.providers.contract import Call, Prepared
 from aiproxy.settings import CredentialKind, Upstream
-from aiproxy.wire import INBOUND, OUTBOUND
+from aiproxy.wire import COUNTING, OUTBOUND
 from aiproxy.wire.contract import Encoded, Operation
 from aiproxy.wire.gemini import path_for
 from aiproxy.wire.jsontext import raw, try_read, with_member
@@ -34,7 +34,7 @@ def _unchanged(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
 class ApiKeyProvider:
     """
     path: where an operation lives, given the mapped model and whether to stream.
-    operations: what it serves natively to a client of its own wire.
+    operations: what it has; "compact" only for a client of its own wire.
     authorize: the headers that carry the key.
     passed: client headers, and prefixes ending in "-", that a client of the same wire may send on.
     headers: sent unless the client's own passed.
@@ -57,10 +57,7 @@ class ApiKeyProvider:
         return "tokens"
 
     def serves(self, call: Call) -> bool:
-        if call.wire != self.wire:
-            return call.head.operation == "generate"
-        if call.head.operation == "count" and may_hold_tags(call.body):
-            # Without the other vendor's proofs it is no counting request any more.
+        if call.wire != self.wire and call.head.operation == "compact":
             return False
         return call.head.operation in self.operations
 
@@ -71,25 +68,24 @@ class ApiKeyProvider:
         path = self.path(model, call.head.operation, call.head.stream)
         url = _joined(upstream.base_url, path)
         headers = self._headers(call, native) + self.authorize(credential.secret.reveal())
+        encoded = self._encoded(call, model, native)
+        body = encoded.body
         if native:
-            encoded = Encoded(self._native_body(call, model))
-            body, headers = self.adapt(encoded.body, headers)
+            body, headers = self.adapt(body, headers)
             url = _with_query(url, call.query)
-        else:
-            encoded = encode_for(OUTBOUND[self.wire], replace(call.decode(), model=model))
-            body = encoded.body
         headers = with_overrides(merged_betas(headers), upstream.http_headers)
         http = HttpRequest("POST", url, headers, body)
         return Prepared(http, call.head.stream, encoded.losses)
 
-    def _native_body(self, call: Call, model: str) -> bytes:
-        body = call.body
-        if may_hold_tags(body) and call.head.operation != "compact":
-            request = INBOUND[self.wire].decode_request(body, call.path)
-            return OUTBOUND[self.wire].encode_request(replace(request, model=model)).body
-        if self.model_in_body and call.head.model != model:
-            return with_member(body, "model", raw(model))
-        return body
+    def _encoded(self, call: Call, model: str, native: bool) -> Encoded:
+        if native and (call.head.operation == "compact" or not may_hold_tags(call.body)):
+            if self.model_in_body and call.head.model != model:
+                return Encoded(with_member(call.body, "model", raw(model)))
+            return Encoded(call.body)
+        request = replace(call.decode(), model=model)
+        if call.head.operation == "count":
+            return COUNTING[self.wire].encode_count_request(request)
+        return encode_for(OUTBOUND[self.wire], request)
 
     def _headers(self, call: Call, native: bool) -> Headers:
         passed = tuple(

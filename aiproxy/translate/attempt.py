@@ -18,7 +18,7 @@ from aiproxy.translate.client import Client
 from aiproxy.translate.pairing import Pairing
 from aiproxy.translate.trail import Trail
 from aiproxy.upstream.client import UpstreamClient, UpstreamReply
-from aiproxy.wire import INBOUND, OUTBOUND
+from aiproxy.wire import COUNTING, INBOUND, OUTBOUND
 from aiproxy.wire.relay import EMPTY, Origin, connect, convert, unfolded
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -88,7 +88,7 @@ class Attempt:
     async def _whole(self, reply: UpstreamReply) -> None:
         body = await reply.whole(MAX_ANSWER_BYTES)
         if self.call.head.operation != "generate":
-            self.client.reply(reply.status, self._headers(reply), body)
+            self.client.reply(reply.status, self._headers(reply), self._side_answer(body))
             return
         encoded, said = convert(
             OUTBOUND[self.provider.wire],
@@ -101,6 +101,13 @@ class Attempt:
         self._accept(said)
         self.trail.lost(encoded.losses)
         self.client.reply(encoded.status, self._headers(reply), encoded.body)
+
+    def _side_answer(self, body: bytes) -> bytes:
+        """The answer to an operation beside generating."""
+        if self.provider.wire == self.call.wire:
+            return body
+        tokens = COUNTING[self.provider.wire].decode_count(body)
+        return INBOUND[self.call.wire].encode_count(tokens)
 
     async def _whole_as_stream(self, reply: UpstreamReply) -> None:
         """Some upstreams ignore that a stream was asked for."""

@@ -129,6 +129,18 @@ class Outbound(Protocol):
         ...
 
 
+class Counting(Protocol):
+    """What an outbound wire offers besides, when its upstreams can count a request's tokens."""
+
+    def encode_count_request(self, request: ir.Request) -> Encoded:
+        """Raises BadRequest as `encode_request` does."""
+        ...
+
+    def decode_count(self, body: bytes) -> int:
+        """Input tokens. Raises UpstreamProtocolError."""
+        ...
+
+
 class Inbound(Protocol):
     """
     A wire as clients speak it.

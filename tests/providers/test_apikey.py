@@ -114,7 +114,7 @@ class PlaceTests(SynchronousTestCase):
         )
 
     def test_operations(self) -> None:
-        """Besides answers, an upstream serves what its own protocol has, to its own clients."""
+        """Besides answers, an upstream counts tokens for every client, if it can count at all."""
         count = {
             "anthropic": "/v1/messages/count_tokens",
             "responses": "/v1/responses/input_tokens",
@@ -125,8 +125,12 @@ class PlaceTests(SynchronousTestCase):
                 self.assertTrue(provider.serves(call(client)))
                 if client in count:
                     self.assertEqual(
-                        provider.serves(call(client, path=count[client])),
-                        NATIVE[api_type] == client,
+                        provider.serves(call(client, path=count[client])), api_type != "openai"
+                    )
+                if client == "responses":
+                    self.assertEqual(
+                        provider.serves(call(client, path="/v1/responses/compact")),
+                        api_type == "responses",
                     )
 
 
@@ -208,11 +212,35 @@ class BodyTests(SynchronousTestCase):
         self.assertIn(b"yes", sent.http.body)
 
     def test_counting_with_proofs(self) -> None:
-        """A counting request that holds another vendor's proof is estimated, not sent."""
-        asked = call("anthropic", b'{"model":"m","x":"aip1.gemini.a"}', PATHS["anthropic"])
-        self.assertTrue(PROVIDERS["anthropic"].serves(asked))
-        count = call("anthropic", asked.body, PATHS["anthropic"] + "/count_tokens")
-        self.assertFalse(PROVIDERS["anthropic"].serves(count))
+        """A counting request loses another vendor's proofs, and stays one."""
+        thinking = {"type": "thinking", "thinking": "hm", "signature": f"{MARK}gemini.canary"}
+        text = {"type": "text", "text": "yes"}
+        body = {
+            "model": "m",
+            "messages": [
+                {"role": "user", "content": "hi"},
+                {"role": "assistant", "content": [thinking, text]},
+                {"role": "user", "content": "go on"},
+            ],
+        }
+        asked = call("anthropic", json.dumps(body).encode(), "/v1/messages/count_tokens")
+        sent = json.loads(prepared("anthropic", asked).http.body)
+        self.assertEqual(sorted(sent), ["messages", "model"])
+        self.assertEqual(sent["messages"][1]["content"], [text])
+
+    def test_counting_for_other_protocols(self) -> None:
+        """A count is asked of any vendor that can, complete with tools, in its own shape."""
+        tools = [{"name": "f", "input_schema": {"type": "object"}}]
+        body = json.dumps({**BODIES["anthropic"], "tools": tools}).encode()
+        asked = call("anthropic", body, "/v1/messages/count_tokens")
+        responses = prepared("responses", asked).http
+        self.assertTrue(responses.url.endswith("/v1/responses/input_tokens"))
+        self.assertEqual(sorted(json.loads(responses.body)), ["input", "model", "tools"])
+        gemini = prepared("gemini", asked).http
+        self.assertTrue(gemini.url.endswith("/v1beta/models/mapped:countTokens"))
+        inner = json.loads(gemini.body)["generateContentRequest"]
+        self.assertEqual(inner["model"], "models/mapped")
+        self.assertIn("tools", inner)
 
     def test_server_state_stays_at_home(self) -> None:
         """A conversation that one vendor keeps cannot be had from another."""

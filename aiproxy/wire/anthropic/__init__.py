@@ -21,11 +21,12 @@ from collections.abc import Callable, Sequence
 from aiproxy import ir
 from aiproxy.wire import contract
 from aiproxy.wire.anthropic import stream_in, stream_out
-from aiproxy.wire.anthropic.reply import decode_reply, encode_count, encode_reply
+from aiproxy.wire.anthropic.reply import decode_reply, encode_reply
 from aiproxy.wire.anthropic.request_in import decode_request, head
-from aiproxy.wire.anthropic.request_out import TOOL_NAMES, count_request, encode_request
+from aiproxy.wire.anthropic.request_out import TOOL_NAMES, encode_request
 from aiproxy.wire.anthropic.shapes import FAMILY, NAME
 from aiproxy.wire.anthropic.stream_out import HEARTBEAT
+from aiproxy.wire.anthropic.tokens import decode_count, encode_count, encode_count_request
 
 ROUTES: Sequence[str] = ("/v1/messages", "/v1/messages/count_tokens")
 FIRST_HEARTBEAT = HEARTBEAT
@@ -44,10 +45,11 @@ __all__ = [
     "RawStream",
     "StreamDecoder",
     "StreamEncoder",
-    "count_request",
+    "decode_count",
     "decode_reply",
     "decode_request",
     "encode_count",
+    "encode_count_request",
     "encode_reply",
     "encode_request",
     "head",

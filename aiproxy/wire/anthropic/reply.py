@@ -67,10 +67,6 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
     return EncodedReply(200, write(body), losses.seen())
 
 
-def encode_count(input_tokens: int) -> bytes:
-    return write({"input_tokens": input_tokens})
-
-
 def message_shape(id: str, model: str, content: list[Any], usage: ir.Usage | None) -> Block:
     """A message that has not ended; the SDKs insist on `content` and `usage`."""
     return {
@@ -126,7 +122,8 @@ def _text(part: ir.Text, losses: Losses) -> Block:
     if part.proof is not None:
         losses.dropped("thought-signature")
     if part.citations and "citations" not in block:
-        block["citations"] = [citation_shape(citation) for citation in part.citations]
+        found = (citation_shape(citation, losses) for citation in part.citations)
+        block["citations"] = [shape for shape in found if shape is not None]
     return block
 
 
@@ -184,7 +181,13 @@ def call_proof_block(proof: ir.Proof, late: bool = False) -> Block:
     return {"type": "thinking", "thinking": "", "signature": data}
 
 
-def citation_shape(citation: ir.Citation) -> Block:
+def citation_shape(citation: ir.Citation, losses: Losses) -> Block | None:
+    """A source on the web for the whole text: the dialect has no places within one."""
+    if not citation.url:
+        losses.dropped("citations")
+        return None
+    if citation.start is not None or citation.end is not None:
+        losses.approximated("citations")
     return {
         "type": "web_search_result_location",
         "cited_text": "",

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.anthropic.blocks_out import BlockWriter
@@ -20,7 +18,7 @@ from aiproxy.wire.anthropic.thinking import Plan, as_asked, fitted
 from aiproxy.wire.anthropic.tools import choice_shape, is_forced, tool_shapes
 from aiproxy.wire.contract import Encoded
 from aiproxy.wire.conversation import joined_text, leading_instructions, settled
-from aiproxy.wire.jsontext import read_request, write
+from aiproxy.wire.jsontext import write
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
 
@@ -37,22 +35,6 @@ _LEAST_TOP_P = 0.95
 """What thinking leaves of top_p."""
 
 
-_COUNTED = frozenset(
-    {
-        "model",
-        "messages",
-        "system",
-        "tools",
-        "tool_choice",
-        "thinking",
-        "output_config",
-        "cache_control",
-        "context_management",
-        "mcp_servers",
-    }
-)
-
-
 def encode_request(request: ir.Request) -> Encoded:
     """
     A request for `POST /v1/messages`.
@@ -64,9 +46,9 @@ def encode_request(request: ir.Request) -> Encoded:
     losses = Losses()
     own = request.wire == NAME
     names = ToolNames(request.tools, TOOL_NAMES)
-    system, turns = _conversation(request)
+    system, turns = _conversation(request, losses)
     writer = BlockWriter(own, names, losses)
-    messages = _messages(turns, writer, own)
+    messages = _messages(turns, writer, own, losses)
     tools = tool_shapes(request, names, losses)
     choice = choice_shape(request, tools, names, losses)
     plan = _plan(request, turns, is_forced(choice), losses)
@@ -87,30 +69,30 @@ def encode_request(request: ir.Request) -> Encoded:
     return Encoded(write(_with_objects(request, plan, body, losses)), losses.seen())
 
 
-def count_request(request: ir.Request) -> Encoded:
-    """
-    The same for `POST /v1/messages/count_tokens`, which refuses what only generating needs.
-
-    Raises: as `encode_request`.
-    """
-    whole = encode_request(request)
-    members = read_request(whole.body, dict[str, msgspec.Raw])
-    kept = {name: value for name, value in members.items() if name in _COUNTED}
-    return Encoded(write(kept), whole.losses)
-
-
 # ── messages ──
 
 
-def _conversation(request: ir.Request) -> tuple[tuple[ir.Part, ...], Sequence[ir.Turn]]:
+def _conversation(
+    request: ir.Request, losses: Losses
+) -> tuple[tuple[ir.Part, ...], Sequence[ir.Turn]]:
     """System parts and turns; those of a foreign client are put into the API's order."""
     if request.wire == NAME:
         return request.instructions, request.turns
     system, turns = leading_instructions(request)
-    return system, settled((_as_user(turn) for turn in turns), NAME)
+    texts = _instructions(system, losses)
+    return texts, settled((_as_user(turn, losses) for turn in turns), NAME)
 
 
-def _as_user(turn: ir.Turn) -> ir.Turn:
+def _instructions(parts: Iterable[ir.Part], losses: Losses) -> tuple[ir.Text, ...]:
+    """The texts among `parts`: the API takes nothing else from the system."""
+    parts = tuple(parts)
+    texts = tuple(part for part in parts if isinstance(part, ir.Text))
+    if len(texts) < len(parts):
+        losses.dropped("instruction-media")
+    return texts
+
+
+def _as_user(turn: ir.Turn, losses: Losses) -> ir.Turn:
     """
     Late system texts as the user's, marked.
 
@@ -118,7 +100,11 @@ def _as_user(turn: ir.Turn) -> ir.Turn:
     """
     if turn.role not in ("system", "developer"):
         return turn
-    text = joined_text(turn.parts)
+    losses.approximated("late-instructions")
+    texts = _instructions(turn.parts, losses)
+    for part in texts:
+        losses.extras(NAME, part.extras)
+    text = joined_text(texts)
     return replace(
         turn,
         role="user",
@@ -126,11 +112,14 @@ def _as_user(turn: ir.Turn) -> ir.Turn:
     )
 
 
-def _messages(turns: Iterable[ir.Turn], writer: BlockWriter, own: bool) -> list[dict[str, Any]]:
+def _messages(
+    turns: Iterable[ir.Turn], writer: BlockWriter, own: bool, losses: Losses
+) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     for turn in turns:
         role = "system" if turn.role == "developer" else turn.role
-        content = writer.blocks(turn.parts if own or role != "assistant" else _shown(turn.parts))
+        is_foreign_answer = role == "assistant" and not own
+        content = writer.blocks(_shown(turn.parts, losses) if is_foreign_answer else turn.parts)
         if not content and turn.parts and role == "user":
             content = [{"type": "text", "text": PLACEHOLDER}]
         extra = writer.turn_extras(turn)
@@ -148,9 +137,15 @@ def _messages(turns: Iterable[ir.Turn], writer: BlockWriter, own: bool) -> list[
     return messages
 
 
-def _shown(parts: Iterable[ir.Part]) -> list[ir.Part]:
+def _shown(parts: Iterable[ir.Part], losses: Losses) -> list[ir.Part]:
     """What the assistant said: the API takes no media from it."""
-    return [ir.Text(f"[{part.kind}]") if isinstance(part, ir.Media) else part for part in parts]
+    shown: list[ir.Part] = []
+    for part in parts:
+        if isinstance(part, ir.Media):
+            losses.dropped(f"{part.kind}-output")
+            part = ir.Text(f"[{part.kind}]")
+        shown.append(part)
+    return shown
 
 
 def _json_order(request: ir.Request, losses: Losses) -> list[dict[str, Any]]:
@@ -244,6 +239,7 @@ def _report(request: ir.Request, losses: Losses) -> None:
         "verbosity": bool(request.verbosity),
         "metadata": request.metadata is not None,
         "cache-key": bool(request.cache_key),
+        "schema-description": bool(request.output_format and request.output_format.description),
     }
     for feature, is_asked in absent.items():
         if is_asked:

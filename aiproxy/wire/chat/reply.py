@@ -183,7 +183,9 @@ class _Message:
     def _text(self, text: ir.Text) -> None:
         offset = sum(len(before) for before in self._texts)
         for citation in text.citations:
-            self._annotations.append(message_parts.citation_entry(citation, offset))
+            length = len(text.text)
+            entry = message_parts.citation_entry(citation, offset, length, self._losses)
+            self._annotations += [] if entry is None else [entry]
         self._texts.append(text.text)
         if text.proof is not None and self._extra:
             self._losses.dropped("reasoning-proof")

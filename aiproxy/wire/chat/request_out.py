@@ -263,7 +263,7 @@ def _thinking(request: ir.Request, losses: Losses) -> dict[str, Any]:
     if thinking.effort is None:
         losses.approximated("thinking-budget")
     if effort == "max" and request.wire != NAME:
-        losses.approximated("effort")
+        losses.approximated("reasoning-effort")
         effort = "xhigh"
     return {"reasoning_effort": effort}
 

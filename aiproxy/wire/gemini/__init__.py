@@ -30,9 +30,9 @@ from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.paths import path_for
 from aiproxy.wire.gemini.reply import decode_reply, encode_reply
 from aiproxy.wire.gemini.request_in import decode_request, head
-from aiproxy.wire.gemini.request_out import TOOL_NAMES, count_request, encode_request
+from aiproxy.wire.gemini.request_out import TOOL_NAMES, encode_request
 from aiproxy.wire.gemini.signatures import FAMILY
-from aiproxy.wire.jsontext import write
+from aiproxy.wire.gemini.tokens import decode_count, encode_count, encode_count_request
 
 ROUTES: Sequence[str] = paths.ROUTES
 HEARTBEAT = b""
@@ -41,12 +41,6 @@ FIRST_HEARTBEAT = HEARTBEAT
 StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
 RawStream: Callable[[str], contract.RawStream] = stream_out.RawStream
-
-
-def encode_count(input_tokens: int) -> bytes:
-    """The answer to countTokens."""
-    return write({"totalTokens": input_tokens})
-
 
 __all__ = [
     "FAMILY",
@@ -58,10 +52,11 @@ __all__ = [
     "RawStream",
     "StreamDecoder",
     "StreamEncoder",
-    "count_request",
+    "decode_count",
     "decode_reply",
     "decode_request",
     "encode_count",
+    "encode_count_request",
     "encode_reply",
     "encode_request",
     "head",

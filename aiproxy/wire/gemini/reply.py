@@ -101,6 +101,9 @@ def _whole(response: Response, losses: Losses) -> dict[str, Any]:
 def one_line(value: Any) -> bytes:
     """JSON that no client takes for more than one line."""
     data = write(value)
+    if b"\n" in data or b"\r" in data:
+        # Only between tokens, where a client's or a model's own JSON was embedded as it came.
+        data = data.replace(b"\n", b" ").replace(b"\r", b" ")
     for end, escaped in _LINE_ENDS:
         if end in data:
             data = data.replace(end, escaped)

@@ -89,14 +89,6 @@ def _instructed(instructions: Sequence[Part], losses: Losses) -> str:
     return joined_text(texts)
 
 
-def count_request(request: Request) -> Encoded:
-    """The body of countTokens: the generation it counts, complete with tools and instructions."""
-    encoded = encode_request(request)
-    inner = {"model": f"models/{request.model}"}
-    members = try_read(encoded.body, dict[str, msgspec.Raw]) or {}
-    return Encoded(write({"generateContentRequest": {**inner, **members}}), encoded.losses)
-
-
 def _offered(request: Request, choice: ToolChoice | None) -> list[Tool | HostedTool]:
     """All tools, or with a plain choice among a few only those: AUTO takes no list of names."""
     tools = list(request.tools)
@@ -176,15 +168,16 @@ def _generation(request: Request, extras: dict[str, JSON], losses: Losses) -> di
         "seed": sampling.seed,
         "presencePenalty": sampling.presence_penalty,
         "frequencyPenalty": sampling.frequency_penalty,
-        "responseLogprobs": sampling.logprobs,
-        "logprobs": sampling.top_logprobs,
-        "candidateCount": sampling.candidates,
         "stopSequences": list(request.stop[:MAX_STOPS]) or None,
     }
+    if request.wire == NAME:
+        wanted["responseLogprobs"] = sampling.logprobs
+        wanted["logprobs"] = sampling.top_logprobs
+        wanted["candidateCount"] = sampling.candidates
     out = {key: value for key, value in wanted.items() if value is not None}
     out.update(_format(request.output_format))
     if request.thinking is not None:
-        thought = thinking.written(request.thinking, request.model)
+        thought = thinking.written(request.thinking, request.model, losses)
         if thought:
             out["thinkingConfig"] = thought
     for key in sorted(GENERATION_EXTRAS & extras.keys()):
@@ -214,7 +207,14 @@ def _tier(tier: str, losses: Losses) -> str:
 
 
 def _unsupported(request: Request, losses: Losses) -> None:
-    """What Gemini has no field for."""
+    """What Gemini has no field for, or answers where the hub has no place for it."""
+    sampling, wanted = request.sampling, request.output_format
+    if request.wire != NAME and (sampling.logprobs or sampling.top_logprobs):
+        losses.dropped("logprobs")
+    if request.wire != NAME and (sampling.candidates or 1) > 1:
+        losses.dropped("candidates")
+    if wanted is not None and wanted.description:
+        losses.dropped("schema-description")
     if request.parallel_tool_calls is False:
         losses.dropped("parallel-tool-calls")
     if request.verbosity:

@@ -24,10 +24,11 @@ from aiproxy import ir
 from aiproxy.framing import sse
 from aiproxy.wire import contract
 from aiproxy.wire.responses import decoder, request_in, stream
-from aiproxy.wire.responses.reply import decode_reply, encode_count, encode_reply
+from aiproxy.wire.responses.reply import decode_reply, encode_reply
 from aiproxy.wire.responses.request_in import decode_request, head
 from aiproxy.wire.responses.request_out import TOOL_NAMES, encode_request
 from aiproxy.wire.responses.shapes import FAMILY, NAME
+from aiproxy.wire.responses.tokens import decode_count, encode_count, encode_count_request
 
 ROUTES: Sequence[str] = request_in.ROUTES
 HEARTBEAT = sse.encode(b'{"type":"keepalive"}', "keepalive")
@@ -49,9 +50,11 @@ __all__ = [
     "RawStream",
     "StreamDecoder",
     "StreamEncoder",
+    "decode_count",
     "decode_reply",
     "decode_request",
     "encode_count",
+    "encode_count_request",
     "encode_reply",
     "encode_request",
     "head",

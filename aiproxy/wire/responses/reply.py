@@ -59,11 +59,6 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
     return EncodedReply(200, write(encoder.response), tuple(encoder.losses))
 
 
-def encode_count(input_tokens: int) -> bytes:
-    """The answer to /v1/responses/input_tokens."""
-    return write({"object": "response.input_tokens", "input_tokens": input_tokens})
-
-
 def _with_early_proofs(reply: ir.Response) -> Iterator[ir.Event]:
     """The reply's events, the proof of a call in its beginning, so that it is placed before."""
     early = {

@@ -118,7 +118,7 @@ def _translated(request: ir.Request, losses: Losses) -> dict[str, Any]:
         "instructions": _instructions(instructions, losses),
         "input": items,
         "tools": offered or None,
-        "tool_choice": tools.encode_choice(request, names) if offered else None,
+        "tool_choice": tools.encode_choice(request, names, losses) if offered else None,
         "parallel_tool_calls": request.parallel_tool_calls if offered else None,
         "max_output_tokens": _limit(request, losses),
         **_sampling(request, losses),
@@ -189,7 +189,7 @@ def _reasoning(request: ir.Request, losses: Losses) -> dict[str, Any] | None:
         losses.approximated("thinking-budget")
         effort = next((e for most, e in _BUDGETS if thinking.budget_tokens <= most), "xhigh")
     if effort == "max":
-        losses.approximated("effort")
+        losses.approximated("reasoning-effort")
         effort = "xhigh"
     return _without_none({"effort": effort, "summary": _summary(thinking, effort)})
 

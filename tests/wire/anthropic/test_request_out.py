@@ -48,6 +48,24 @@ class MessageTests(EncodingCase):
             ["hello", "<system-reminder>\nlate\n</system-reminder>"],
         )
 
+    def test_what_the_system_cannot_say(self) -> None:
+        """Media among system texts are missed, late texts are told to be in another place."""
+        image = ir.Media("image", ir.Remote("https://x/y.png"))
+        early = ir.Turn("developer", (ir.Text("a"), image))
+        late = ir.Turn("system", (ir.Text("late", extras=ir.Extras("chat", (("x", raw(1)),))),))
+        self.assertEqual(self.losses(turns=(early, HELLO)), {"instruction-media"})
+        self.assertEqual(
+            [block["text"] for block in self.sent(turns=(early, HELLO))["system"]], ["a"]
+        )
+        self.assertEqual(self.losses(turns=(HELLO, late)), {"late-instructions", "x"})
+
+    def test_media_of_the_assistant(self) -> None:
+        """An image that the model drew is only named, and missed."""
+        drawn = ir.Turn("assistant", (ir.Media("image", ir.Inline("image/png", "aGk=")),))
+        body = self.sent(turns=(HELLO, drawn, HELLO))
+        self.assertEqual(body["messages"][1]["content"], [{"type": "text", "text": "[image]"}])
+        self.assertEqual(self.losses(turns=(HELLO, drawn, HELLO)), {"image-output"})
+
     def test_results_follow_calls(self) -> None:
         """Calls of a turn are one message, their results stand first in the next one."""
         calls = (ir.ToolCall("1", "f", "{}"), ir.ToolCall("2", "f", ""))
@@ -272,6 +290,12 @@ class ParameterTests(EncodingCase):
             got = body.get("thinking"), body.get("output_config", {}).get("effort")
             self.assertEqual((model, thinking, got), (model, thinking, (block, effort)))
 
+    def test_least_effort(self) -> None:
+        """The lowest level and the lowest budget stand for "low" too."""
+        asked = ir.Thinking("minimal")
+        for model in ("claude-opus-4-6", "claude-sonnet-4-5"):
+            self.assertEqual(self.losses(model=model, thinking=asked), {"reasoning-effort"})
+
     def test_budget_within_the_limit(self) -> None:
         """A budget leaves room for an answer; a limit of our own grows with it."""
         model, thinking = "claude-sonnet-4-5", ir.Thinking(budget_tokens=5000)
@@ -343,7 +367,7 @@ class ParameterTests(EncodingCase):
 
     def test_counting(self) -> None:
         """A request for a count has no members that only generating needs."""
-        counted = json.loads(anthropic.count_request(request(stream=True, user="u")).body)
+        counted = json.loads(anthropic.encode_count_request(request(stream=True, user="u")).body)
         self.assertEqual(set(counted), {"model", "messages", "cache_control"})
 
 

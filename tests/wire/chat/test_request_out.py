@@ -229,6 +229,15 @@ class PartTests(SynchronousTestCase):
             },
         )
 
+    def test_what_media_cannot_say(self) -> None:
+        """An image has no name, a document no detail, instructions hold only texts."""
+        image = ir.Media("image", ir.Inline("image/png", "aGk="), name="a.png")
+        paper = ir.Media("document", ir.Inline("application/pdf", "aGk="), detail="high")
+        self.assertEqual(encoded(asked(user(image)))[1], {"file-name": "dropped"})
+        self.assertEqual(encoded(asked(user(paper)))[1], {"image-detail": "dropped"})
+        request = asked(instructions=(ir.Text("a"), image))
+        self.assertEqual(encoded(request)[1], {"instruction-media": "dropped"})
+
     def test_empty_turns(self) -> None:
         """A turn of which nothing is left is left out, and its neighbours are one message."""
         said = messages(user(ir.Text("a")), assistant(ir.Reasoning("hm")), user(ir.Text("b")))

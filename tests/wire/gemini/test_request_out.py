@@ -11,10 +11,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire import gemini
+from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.shapes import ThinkingConfig
 from aiproxy.wire.gemini.signatures import BYPASS
 from aiproxy.wire.gemini.thinking import read, written
 from aiproxy.wire.jsontext import raw
+from aiproxy.wire.losses import Losses
 
 HELLO = ir.Turn("user", (ir.Text("hello"),))
 PNG = ir.Media("image", ir.Inline("image/png", "aGk="))
@@ -311,9 +313,6 @@ class ParameterTests(SynchronousTestCase):
                 "seed": 7,
                 "presencePenalty": 0.1,
                 "frequencyPenalty": 0.2,
-                "responseLogprobs": True,
-                "logprobs": 2,
-                "candidateCount": 2,
                 "stopSequences": ["a", "b", "c", "d", "e"],
                 "responseMimeType": "application/json",
                 "responseJsonSchema": {"type": "object"},
@@ -322,8 +321,16 @@ class ParameterTests(SynchronousTestCase):
         self.assertEqual(
             set(losses(asked)),
             {"stop", "service-tier", "parallel-tool-calls", "verbosity", "user"}
-            | {"metadata", "cache-key"},
+            | {"metadata", "cache-key", "logprobs", "candidates"},
         )
+
+    def test_own_generation(self) -> None:
+        """Only Gemini's own clients can read several answers and their probabilities."""
+        own = replace(request(sampling=ir.Sampling(None, logprobs=True, candidates=2)), wire=NAME)
+        self.assertEqual(
+            body(own)["generationConfig"], {"responseLogprobs": True, "candidateCount": 2}
+        )
+        self.assertEqual(losses(own), [])
 
     def test_extras(self) -> None:
         """A Gemini client's own fields go where they came from, another's are missed."""
@@ -370,7 +377,31 @@ class ParameterTests(SynchronousTestCase):
                 {"thinkingLevel": "LOW", "includeThoughts": True},
             ),
         ):
-            self.assertEqual(written(thinking, model), wanted, (thinking, model))
+            self.assertEqual(written(thinking, model, Losses()), wanted, (thinking, model))
+
+    def test_thinking_that_is_not_quite_what_was_asked(self) -> None:
+        """A budget told as a level, a level or a budget that the model has not got: all told."""
+        for thinking, model, missed in (
+            (ir.Thinking("low"), "gemini-3-flash", []),
+            (ir.Thinking("none"), "gemini-3-flash", ["reasoning-effort"]),
+            (ir.Thinking("xhigh"), "gemini-3-flash", ["reasoning-effort"]),
+            (ir.Thinking("medium"), "gemini-3-pro", ["reasoning-effort"]),
+            (ir.Thinking("max"), "m", ["reasoning-effort"]),
+            (ir.Thinking(budget_tokens=3000), "gemini-3-flash", ["thinking-budget"]),
+            (ir.Thinking(adaptive=True), "gemini-3-flash", []),
+            (ir.Thinking(budget_tokens=3000), "gemini-2.5-flash", []),
+            (ir.Thinking("low"), "gemini-2.5-flash", []),
+            (ir.Thinking("none"), "gemini-2.5-flash", []),
+            (ir.Thinking("none"), "gemini-2.5-pro", ["thinking-budget"]),
+            (ir.Thinking(budget_tokens=99999), "gemini-2.5-pro", ["thinking-budget"]),
+        ):
+            found = losses(request(model=model, thinking=thinking))
+            self.assertEqual(found, missed, (thinking, model))
+
+    def test_description_of_a_schema(self) -> None:
+        """Gemini's formats have no description."""
+        wanted = ir.OutputFormat("json_schema", raw({}), description="Where it is.")
+        self.assertEqual(losses(request(output_format=wanted)), ["schema-description"])
 
     def test_thinking_read(self) -> None:
         """A budget of 0 is none, -1 the model's choice; thoughts are hidden unless asked for."""
@@ -387,7 +418,7 @@ class ParameterTests(SynchronousTestCase):
 
     def test_count(self) -> None:
         """A count takes the whole request."""
-        sent = json.loads(gemini.count_request(request(tools=(ir.Tool("f"),), model="m")).body)
+        sent = json.loads(gemini.encode_count_request(request(tools=(ir.Tool("f"),), model="m")).body)
         inner = sent["generateContentRequest"]
         self.assertEqual(inner["model"], "models/m")
         self.assertEqual(inner.keys(), {"model", "contents", "tools"})

@@ -142,6 +142,20 @@ class ConversationTests(SynchronousTestCase):
             ],
         )  # fmt: skip
 
+    def test_parts_of_other_vendors(self) -> None:
+        """What they say in plain text is said by whoever said it."""
+        found = ir.Opaque("anthropic", "search_result", ir.JSON(b"{}"), "Once upon a time")
+        (item,) = items(ir.Turn("user", (found,)))
+        content = [{"type": "input_text", "text": "Once upon a time"}]
+        self.assertEqual((item["role"], item["content"]), ("user", content))
+        item = items(HI, ir.Turn("assistant", (found,)))[1]
+        self.assertEqual((item["role"], item["content"][0]["type"]), ("assistant", "output_text"))
+
+    def test_names_of_images(self) -> None:
+        """An image has no name here."""
+        image = ir.Media("image", ir.Inline("image/png", "aGk="), name="a.png")
+        self.assertEqual(encoded(request(ir.Turn("user", (image,))))[1], ["file-name"])
+
     def test_what_cannot_be_served(self) -> None:
         """Video, foreign files, several answers and empty conversations are refused."""
         for part in (
@@ -253,6 +267,12 @@ class OptionTests(SynchronousTestCase):
             body, _ = encoded(request(tools=tools, tool_choice=choice))
             self.assertEqual(body["tool_choice"], form)
         self.assertNotIn("tool_choice", encoded(request(tool_choice=ir.ToolChoice("any")))[0])
+
+    def test_validated_calls(self) -> None:
+        """The vendor has no such choice; the model may call or not."""
+        choice = ir.ToolChoice("validated")
+        body, losses = encoded(request(tools=(ir.Tool("f"),), tool_choice=choice))
+        self.assertEqual((body["tool_choice"], losses), ("auto", ["tool-choice"]))
 
     def test_identity(self) -> None:
         """Ids that are too long become digests; foreign tiers are mapped or reported."""
