@@ -78,7 +78,7 @@ class ApiKeyProvider:
         return Prepared(http, call.head.stream, encoded.losses)
 
     def _encoded(self, call: Call, model: str, native: bool) -> Encoded:
-        if native and (call.head.operation == "compact" or not may_hold_tags(call.body)):
+        if native and (call.head.operation == "compact" or _may_pass(call)):
             if self.model_in_body and call.head.model != model:
                 return Encoded(with_member(call.body, "model", raw(model)))
             return Encoded(call.body)
@@ -102,6 +102,10 @@ class ApiKeyProvider:
             name == allowed or (allowed.endswith("-") and name.startswith(allowed))
             for allowed in self.passed
         )
+
+
+def _may_pass(call: Call) -> bool:
+    return call.may_pass and not may_hold_tags(call.body)
 
 
 def with_overrides(headers: Headers, overrides: Headers) -> Headers:

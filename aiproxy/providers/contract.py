@@ -7,13 +7,14 @@ A provider says where bytes go and who pays; what they mean is the wire's busine
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from aiproxy import ir
 from aiproxy.messages import Credential, Headers, HttpRequest
 from aiproxy.settings import CredentialKind, Upstream
 from aiproxy.wire.contract import Head
+from aiproxy.wire.conversation import without_proofs
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Call:
     id: unique, shown to the client. wire: the client's. path: with the query, client keys removed.
     headers: the client's, without its credentials.
     decode: body and path to the hub's request; asked only when bytes cannot pass as they are.
+    may_pass: whether they can, to an upstream of the same wire.
     """
 
     id: str
@@ -33,10 +35,15 @@ class Call:
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
     decode: Callable[[], ir.Request] = field(repr=False)
+    may_pass: bool = True
 
     @property
     def query(self) -> str:
         return self.path.partition("?")[2]
+
+    def without_proofs(self) -> Call:
+        """The same call for an upstream that does not recognise a proof in it."""
+        return replace(self, decode=lambda: without_proofs(self.decode()), may_pass=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from aiproxy.translate.pairing import Pairing
 from aiproxy.translate.trail import Trail
 from aiproxy.upstream.client import UpstreamClient, UpstreamReply
 from aiproxy.wire import COUNTING, INBOUND, OUTBOUND
+from aiproxy.wire.errortext import is_stale_proof
 from aiproxy.wire.relay import EMPTY, Origin, connect, convert, unfolded
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -44,10 +45,21 @@ class Attempt:
         Raises: UpstreamError; the trail's outcome is "broken" when the client has seen part of it.
         Raises: BadRequest when this upstream's protocol cannot carry the call.
         """
+        try:
+            await self._ask(model, credential)
+        except UpstreamRefused as error:
+            # A conversation that began elsewhere brings proofs that only its first vendor knows.
+            if self.trail.outcome == "broken" or not is_stale_proof(error.reply):
+                raise
+            await replace(self, call=self.call.without_proofs())._ask(model, credential)
+
+    async def _ask(self, model: str, credential: Credential) -> None:
         mapped = self.upstream.mapped(model)
         self.trail.attempt(self.upstream.name, mapped)
         prepared = self.provider.prepare(self.call, mapped, self.upstream, credential)
         self.trail.lost(prepared.losses)
+        if not self.call.may_pass:
+            self.trail.lost((ir.Loss("reasoning"),))
         reply = await self.upstreams.request(
             prepared.http, self._timeouts(prepared), self.upstream.request_compression
         )

@@ -63,9 +63,25 @@ def plain_text(parts: Iterable[Part]) -> str:
     return "".join(part.text for part in parts if isinstance(part, Text))
 
 
+def without_proofs(request: Request) -> Request:
+    """`request` with no reasoning that bears a proof, and no proof anywhere else."""
+    turns = (replace(turn, parts=_unproved(turn.parts)) for turn in request.turns)
+    return replace(request, turns=tuple(turn for turn in turns if turn.parts))
+
+
 def reasoning_for(family: str, part: Reasoning) -> Reasoning | None:
     """`part` when its proof lets it go back to `family`, else None."""
     return part if part.proof is not None and part.proof.family == family else None
+
+
+def _unproved(parts: Iterable[Part]) -> tuple[Part, ...]:
+    kept: list[Part] = []
+    for part in parts:
+        if isinstance(part, Text | ToolCall):
+            kept.append(replace(part, proof=None))
+        elif not (isinstance(part, Reasoning) and part.proof is not None):
+            kept.append(part)
+    return tuple(kept)
 
 
 def _merged(turns: Iterable[Turn], wire: str) -> list[Turn]:

@@ -11,7 +11,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from aiproxy.errors import ErrorKind
+from aiproxy.errors import ErrorKind, ErrorReply
 from aiproxy.redaction import redact
 from aiproxy.wire.jsontext import try_read
 
@@ -84,6 +84,11 @@ _TOO_LONG = re.compile(
 _POLICY = re.compile(
     r"content (management )?policy|usage policies|safety system|content filter", re.IGNORECASE
 )
+_STALE_PROOF = re.compile(
+    r"signature\W.{0,20}thinking|redacted_thinking|thought.?signature|encrypted.?content"
+    r"|invalid signature",
+    re.IGNORECASE,
+)
 _GENERAL: frozenset[ErrorKind] = frozenset({"invalid_request", "too_large"})
 
 
@@ -110,6 +115,17 @@ def kind_of(status: int, code: str = "", message: str = "") -> ErrorKind:
         if _POLICY.search(message):
             return "content_policy"
     return kind
+
+
+def is_stale_proof(reply: ErrorReply) -> bool:
+    """
+    Whether an upstream refused a request for a proof of reasoning that it does not recognise.
+
+    Shapes: Anthropic "Invalid `signature` in `thinking` block", OpenAI code
+    "invalid_encrypted_content", Google "Thought signature is not valid".
+    """
+    said = f"{reply.code or ''} {reply.message}"
+    return reply.status in (400, 422) and _STALE_PROOF.search(said) is not None
 
 
 _STATUS: dict[ErrorKind, int] = {

@@ -52,6 +52,43 @@ class ClockTests(Stage):
         self.assertEqual(self.ended(running).first_event, 5)
 
 
+class StaleProofTests(Stage):
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "EqQBstale"}
+    call = {"type": "tool_use", "id": "c1", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": "42"}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [thinking, call]},
+        {"role": "user", "content": [result]},
+    ]
+    refusal = error_body(
+        "invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block"
+    )
+
+    def test_asked_again_without(self) -> None:
+        """A proof that the upstream does not know is left out, everything else said again."""
+        self.start()
+        running = self.ask(messages=self.messages)
+        self.assertIn(b"EqQBstale", self.latest.body)
+        self.latest.answer(400, self.refusal)
+        again = json.loads(self.latest.body)
+        self.assertEqual(again["messages"][1]["content"], [self.call])
+        self.assertEqual(again["messages"][2]["content"], [self.result])
+        self.latest.answer(200, ANSWER)
+        trail = self.ended(running)
+        self.assertEqual((self.asked, running.client.status), ("aa", 200))
+        self.assertEqual([loss.feature for loss in trail.losses], ["reasoning"])
+
+    def test_once(self) -> None:
+        """A second refusal is the client's to see."""
+        self.start()
+        running = self.ask(messages=self.messages)
+        self.latest.answer(400, self.refusal)
+        self.latest.answer(400, self.refusal)
+        self.ended(running)
+        self.assertEqual((self.asked, running.client.status), ("aa", 400))
+
+
 class RefusalTests(Stage):
     def test_huge_error_body(self) -> None:
         """An endless error body is not read to its end."""

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from aiproxy.wire.errortext import kind_of, message_of
+from aiproxy.errors import ErrorReply
+from aiproxy.wire.errortext import is_stale_proof, kind_of, message_of
 from tests import strategies
 
 
@@ -51,6 +52,20 @@ class KindTests(SynchronousTestCase):
         self.assertEqual(kind_of(503), "overloaded")
         self.assertEqual(kind_of(418), "invalid_request")
         self.assertEqual(kind_of(599, "unheard_of"), "upstream")
+
+    def test_a_proof_that_the_vendor_does_not_know(self) -> None:
+        """Told apart from other bad requests, so that the call can be sent without it."""
+        for message, code in (
+            ("messages.1.content.0: Invalid `signature` in `thinking` block", None),
+            ("The encrypted content gAAA... could not be verified", "invalid_encrypted_content"),
+            ("Thought signature is not valid.", "INVALID_ARGUMENT"),
+        ):
+            self.assertTrue(is_stale_proof(ErrorReply(400, "invalid_request", message, code=code)))
+        for reply in (
+            ErrorReply(500, "upstream", "invalid signature"),
+            ErrorReply(400, "invalid_request", "max_tokens: 0 is too small"),
+        ):
+            self.assertFalse(is_stale_proof(reply))
 
     def test_a_prompt_too_long_hides_behind_general_codes(self) -> None:
         """Agents compact their history on it, so it must be told apart."""
