@@ -124,13 +124,13 @@ class Attempt:
     async def _whole_as_stream(self, reply: UpstreamReply) -> None:
         """Some upstreams ignore that a stream was asked for."""
         body = await reply.whole(MAX_ANSWER_BYTES)
-        said = OUTBOUND[self.provider.wire].decode_reply(reply.status, body)
-        response = replace(self._accept(said), model=self.call.head.model)
+        upstream = OUTBOUND[self.provider.wire]
+        response = self._accept(upstream.decode_reply(reply.status, body))
         request = self.call.decode()
         client = INBOUND[self.call.wire]
         if not self.client.started:
             self.client.begin(client.StreamEncoder(request).content_type, self._headers(reply))
-        self.client.write(unfolded(client, request, response))
+        self.client.write(unfolded(upstream, client, request, self._origin(), response))
         self.client.finish()
 
     async def _stream(self, reply: UpstreamReply) -> None:

@@ -108,11 +108,13 @@ class Outbound(Protocol):
 
     NAME: key in the registry. FAMILY: whose proofs it understands. TOOL_NAMES: what it takes as a
     tool's name; `encode_request` uses it through `ToolNames`, the reply's way back is the relay's.
+    TAKES_STOP: whether a request can name stop sequences; if not, the relay cuts the answer.
     """
 
     NAME: str
     FAMILY: str
     TOOL_NAMES: NameRule
+    TAKES_STOP: bool
     StreamDecoder: Callable[[], StreamDecoder]
 
     def encode_request(self, request: ir.Request) -> Encoded:

@@ -16,6 +16,7 @@ from aiproxy.errors import BadRequest, ErrorReply, UpstreamProtocolError
 from aiproxy.framing import sse
 from aiproxy.wire.contract import Encoded, EncodedReply, Inbound, Outbound
 from aiproxy.wire.restoring import ToolRestorer
+from aiproxy.wire.stopping import StopCutter
 
 # What a client of another dialect cannot do without: the conversation itself is kept elsewhere.
 _SERVER_STATE = (
@@ -129,21 +130,35 @@ def convert(
         return EncodedReply(status, body), reply
     if isinstance(reply, ir.Response):
         asked = request()
-        restored = ToolRestorer(asked.tools, upstream.TOOL_NAMES).response(reply)
-        reply = replace(
-            restored,
-            model=origin.model,
-            id=reply.id or origin.id,
-            created=reply.created or origin.now,
-        )
+        reply = _for_client(upstream, asked, reply, origin)
         return client.encode_reply(reply, asked), reply
     return client.encode_reply(reply, None), reply
 
 
-def unfolded(client: Inbound, request: ir.Request, reply: ir.Response) -> bytes:
+def unfolded(
+    upstream: Outbound, client: Inbound, request: ir.Request, origin: Origin, reply: ir.Response
+) -> bytes:
     """A whole answer as the stream that the client asked for."""
     encoder = client.StreamEncoder(request)
-    return b"".join(encoder.encode(event) for event in ir.unfold(reply))
+    whole = _for_client(upstream, request, reply, origin)
+    return b"".join(encoder.encode(event) for event in ir.unfold(whole))
+
+
+def _for_client(
+    upstream: Outbound, request: ir.Request, reply: ir.Response, origin: Origin
+) -> ir.Response:
+    """A whole answer in the client's own terms."""
+    whole = _cutter(upstream, request).response(reply)
+    return replace(
+        ToolRestorer(request.tools, upstream.TOOL_NAMES).response(whole),
+        model=origin.model,
+        id=reply.id or origin.id,
+        created=reply.created or origin.now,
+    )
+
+
+def _cutter(upstream: Outbound, request: ir.Request) -> StopCutter:
+    return StopCutter(() if upstream.TAKES_STOP else request.stop)
 
 
 class _Watch:
@@ -222,6 +237,7 @@ class _Translation(_Watch):
         super().__init__(upstream)
         self._encoder = client.StreamEncoder(request)
         self._restorer = ToolRestorer(request.tools, upstream.TOOL_NAMES)
+        self._cutter = _cutter(upstream, request)
         self._origin = origin
         self.content_type = self._encoder.content_type
 
@@ -252,4 +268,8 @@ class _Translation(_Watch):
                 id=event.id or origin.id,
                 created=event.created or origin.now,
             )
-        return b"".join(self._encoder.encode(seen) for seen in self._restorer.events(event))
+        return b"".join(
+            self._encoder.encode(seen)
+            for kept in self._cutter.events(event)
+            for seen in self._restorer.events(kept)
+        )

@@ -30,6 +30,7 @@ from aiproxy.wire.anthropic.tokens import decode_count, encode_count, encode_cou
 
 ROUTES: Sequence[str] = ("/v1/messages", "/v1/messages/count_tokens")
 FIRST_HEARTBEAT = HEARTBEAT
+TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
@@ -41,6 +42,7 @@ __all__ = [
     "HEARTBEAT",
     "NAME",
     "ROUTES",
+    "TAKES_STOP",
     "TOOL_NAMES",
     "RawStream",
     "StreamDecoder",

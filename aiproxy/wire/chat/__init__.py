@@ -35,6 +35,7 @@ FAMILY = "openai"
 ROUTES: Sequence[str] = ("/v1/chat/completions",)
 HEARTBEAT = b": keepalive\n\n"
 FIRST_HEARTBEAT = HEARTBEAT
+TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
@@ -52,6 +53,7 @@ __all__ = [
     "HEARTBEAT",
     "NAME",
     "ROUTES",
+    "TAKES_STOP",
     "TOOL_NAMES",
     "RawStream",
     "StreamDecoder",

@@ -37,6 +37,7 @@ from aiproxy.wire.gemini.tokens import decode_count, encode_count, encode_count_
 ROUTES: Sequence[str] = paths.ROUTES
 HEARTBEAT = b""
 FIRST_HEARTBEAT = HEARTBEAT
+TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
@@ -48,6 +49,7 @@ __all__ = [
     "HEARTBEAT",
     "NAME",
     "ROUTES",
+    "TAKES_STOP",
     "TOOL_NAMES",
     "RawStream",
     "StreamDecoder",

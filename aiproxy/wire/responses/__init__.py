@@ -34,6 +34,7 @@ ROUTES: Sequence[str] = request_in.ROUTES
 HEARTBEAT = sse.encode(b'{"type":"keepalive"}', "keepalive")
 # The OpenAI SDK insists on response.created as the first event.
 FIRST_HEARTBEAT = b": keepalive\n\n"
+TAKES_STOP = False
 """As OpenAI sends it. Codex counts only events; the SDKs take none before `response.created`."""
 
 StreamDecoder: Callable[[], contract.StreamDecoder] = decoder.StreamDecoder
@@ -46,6 +47,7 @@ __all__ = [
     "HEARTBEAT",
     "NAME",
     "ROUTES",
+    "TAKES_STOP",
     "TOOL_NAMES",
     "RawStream",
     "StreamDecoder",

@@ -164,7 +164,6 @@ def _sampling(request: ir.Request, losses: Losses) -> dict[str, Any]:
         "presence-penalty": sampling.presence_penalty,
         "frequency-penalty": sampling.frequency_penalty,
         "logprobs": sampling.logprobs or sampling.top_logprobs,
-        "stop": request.stop or None,
     }
     kept = {"temperature": sampling.temperature, "top_p": sampling.top_p}
     effort = request.thinking.effort if request.thinking else None
@@ -174,6 +173,9 @@ def _sampling(request: ir.Request, losses: Losses) -> dict[str, Any]:
     for feature, value in absent.items():
         if value is not None and value is not False:
             losses.dropped(feature)
+    if request.stop:
+        # The relay cuts the answer instead.
+        losses.approximated("stop")
     return kept
 
 
