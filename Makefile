@@ -1,6 +1,7 @@
 # make run         install into .venv and start aiproxy with its demo upstream
 # make test        install what tests need and run them all
 # make check       lint, types and tests
+# make docs        write the pages that are made from the code
 # make test-floors all tests on the oldest dependencies that setup.py allows
 # make clean       remove all of that again
 #
@@ -22,7 +23,7 @@ FORGET_BUILDS = rm -rf build/lib build/bdist.*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test lint types check test-floors clean
+.PHONY: run test lint types check docs test-floors clean
 
 run: $(VENV)/.run
 	$(VENV)/bin/twistd -n --pidfile= aiproxy --demo
@@ -38,6 +39,11 @@ types: $(VENV)/.test
 	$(VENV)/bin/mypy
 
 check: lint types test
+
+docs: $(VENV)/.test
+	mkdir -p build
+	$(VENV)/bin/python -m tests.wire.loss_table > build/translation.md
+	mv build/translation.md docs/translation.md
 
 test-floors: $(FLOORS_VENV)/.test
 	$(FLOORS_VENV)/bin/python -m tests.summary tests

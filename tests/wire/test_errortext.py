@@ -33,6 +33,13 @@ class MessageTests(SynchronousTestCase):
         """Any bytes give one to five hundred characters."""
         self.assertTrue(0 < len(message_of(body, status)) <= 500)
 
+    def test_nested(self) -> None:
+        """Nesting without end is not followed to its end."""
+        for levels in (5, 500, 5000):
+            body = b'{"error":' * levels + b'"no luck"' + b"}" * levels
+            expected = "no luck" if levels == 5 else "the upstream answered 500"
+            self.assertIn(expected, message_of(body, 500))
+
     @given(strategies.raw_json())
     def test_any_json(self, value: object) -> None:
         """Any JSON does, too."""

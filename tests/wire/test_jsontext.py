@@ -62,6 +62,18 @@ class MemberTests(SynchronousTestCase):
         self.assertEqual(jsontext.with_member(b'{"a":1,"b":2}', "a", None), b'{"b":2}')
         self.assertEqual(jsontext.with_member(b'{ "a": 1 }', "b", None), b'{ "a": 1 }')
 
+    def test_other_spellings(self) -> None:
+        """The member that a reader sees is set, however its key is spelled and how often."""
+        for body in (
+            b'{"a":{"model":"m"},"mod\\u0065l":"m"}',
+            b'{"a":["\\"model\\":\\"m\\"", {"model" : "m"}],"\\u006D\\u006fdel":"m"}',
+            b'{"model":"m","mod\\u0065l":"m"}',
+            b'{"mod\\u0065l":"m","model":"m"}',
+            b'{"model":"x","model":"m"}',
+        ):
+            changed = jsontext.with_member(body, "model", jsontext.raw("new"))
+            self.assertEqual(json.loads(changed), {**json.loads(body), "model": "new"})
+
     @given(
         st.dictionaries(strategies.texts(), strategies.json_values(), max_size=4),
         strategies.texts(),

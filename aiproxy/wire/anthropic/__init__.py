@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from aiproxy import ir
+from aiproxy.framing import sse
 from aiproxy.wire import contract
 from aiproxy.wire.anthropic import stream_in, stream_out
 from aiproxy.wire.anthropic.reply import decode_reply, encode_reply
@@ -32,7 +33,7 @@ ROUTES: Sequence[str] = ("/v1/messages", "/v1/messages/count_tokens")
 FIRST_HEARTBEAT = HEARTBEAT
 TAKES_STOP = True
 
-StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
+StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
 RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 

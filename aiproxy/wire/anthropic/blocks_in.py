@@ -32,6 +32,9 @@ Clients send it back; the mark tells that the block must never reach the vendor.
 MARKED_CITATION = proofs.MARK + "citation"
 """The `encrypted_index` of a citation that another vendor made, marked for the same reason."""
 
+_CALLED_BY_MODEL = {"type": "direct"}
+"""A `caller` that says no more than if it were not there; any other is a hosted tool's program."""
+
 _SIGNS_CALLS = "gemini"
 """The only vendor whose proofs belong to tool calls; on this wire they come as empty thoughts."""
 
@@ -139,7 +142,10 @@ def _redacted(block: ir.JSON, read: Reader) -> ir.Part:
 def _tool_use(block: ir.JSON, read: Reader) -> ir.Part:
     shape = read(block, shapes.ToolUseBlock)
     arguments = text_of(shape.input) if given(shape.input) else "{}"
-    extras = _extras(_extra(block, shapes.ToolUseBlock))
+    fields = dict(_extra(block, shapes.ToolUseBlock))
+    if "caller" in fields and try_read(fields["caller"], dict[str, object]) == _CALLED_BY_MODEL:
+        del fields["caller"]
+    extras = _extras(fields)
     return ir.ToolCall(shape.id, shape.name, arguments, extras=extras)
 
 

@@ -38,7 +38,8 @@ def head(body: bytes, path: str) -> Head:
     if not shape.model:
         raise BadRequest("model is missing", param="model")
     is_count = path.partition("?")[0].endswith(_COUNT_PATH)
-    return Head(shape.model, shape.stream is True, "count" if is_count else "generate")
+    stream = shape.stream is True and not is_count
+    return Head(shape.model, stream, "count" if is_count else "generate")
 
 
 def decode_request(body: bytes, path: str) -> ir.Request:

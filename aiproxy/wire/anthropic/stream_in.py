@@ -11,6 +11,7 @@ skipped. Source: Anthropic API reference, "Streaming Messages".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -157,7 +158,7 @@ class StreamDecoder:
                     events.append(ir.ReasoningDelta(self._at(block), part.text))
             case ir.ToolCall():
                 self._has_calls = True
-                self._begin(block, ir.ToolCall(part.id, part.name, ""), events)
+                self._begin(block, replace(part, arguments=""), events)
                 block.initial = part.arguments
         return events
 
@@ -183,9 +184,11 @@ class StreamDecoder:
             case ir.Text():
                 if delta.text:
                     return (ir.TextDelta(index, delta.text),)
-                cited = try_read(delta.citation, shapes.Cited) if given(delta.citation) else None
-                citation = web_citation(cited)
-                return () if citation is None else (ir.CitationAdded(index, citation),)
+                if not given(delta.citation):
+                    return ()
+                cited = try_read(delta.citation, shapes.Cited)
+                # One into a document of the prompt has no URL, which every client's wire reports.
+                return (ir.CitationAdded(index, web_citation(cited) or ir.Citation("")),)
             case ir.Reasoning():
                 if delta.signature:
                     block.proof = proof_of(delta.signature)

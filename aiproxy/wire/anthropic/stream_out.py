@@ -211,7 +211,10 @@ class StreamEncoder:
         if block.number is None:
             block.citations.append(citation)
             return b""
-        delta = {"type": "citations_delta", "citation": citation_shape(citation)}
+        shape = citation_shape(citation, self._losses)
+        if shape is None:
+            return b""
+        delta = {"type": "citations_delta", "citation": shape}
         return _event("content_block_delta", index=block.number, delta=delta)
 
     def _thought(self, block: _Block, text: str) -> bytes:

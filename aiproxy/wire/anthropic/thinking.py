@@ -74,6 +74,8 @@ def fitted(request: ir.Request, limits: Limits, losses: Losses) -> Plan:
     if effort is None and not budget:
         return _unsaid(request, asked, limits, losses)
     if limits.thinking == "manual" or (limits.thinking == "unknown" and effort is None):
+        if effort == "minimal":
+            losses.approximated("reasoning-effort")
         return _manual(request, _BUDGETS[effort] if effort is not None else budget, losses)
     if effort is None:
         effort = _level(budget)

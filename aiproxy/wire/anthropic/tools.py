@@ -23,9 +23,12 @@ def tool_shapes(request: ir.Request, names: ToolNames, losses: Losses) -> list[A
     choice = request.tool_choice
     chosen = frozenset(choice.names) if choice is not None and not own else frozenset()
     one_is_forced = choice is not None and choice.mode == "any" and len(chosen) == 1
-    narrowed = [t for t in request.tools if isinstance(t, ir.Tool) and t.name in chosen]
+    own_names = {tool.name for tool in request.tools if isinstance(tool, ir.Tool)}
+    is_narrowed = not one_is_forced and bool(own_names & chosen)
     shapes: list[Any] = []
-    for tool in narrowed if narrowed and not one_is_forced else request.tools:
+    for tool in request.tools:
+        if is_narrowed and isinstance(tool, ir.Tool) and tool.name not in chosen:
+            continue
         if isinstance(tool, ir.Tool):
             shapes.append(_own(tool, losses) if own else _foreign(tool, names, losses))
         elif tool.wire == NAME:
@@ -93,6 +96,7 @@ def _foreign(tool: ir.Tool, names: ToolNames, losses: Losses) -> dict[str, Any]:
     shape: dict[str, Any] = {"name": names.sent(tool.name, tool.namespace)}
     description = tool.description
     if tool.kind == "custom":
+        losses.approximated("custom-tool")
         schema = TEXT_INPUT
         if tool.format is not None and given(tool.format):
             description = f"{description}\n\nFormat of the input: {text_of(tool.format)}".strip()

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from aiproxy import ir
+from aiproxy.framing import sse
 from aiproxy.wire import contract, jsontext
 from aiproxy.wire.chat import stream_in, stream_out
 from aiproxy.wire.chat.errors import NAME
@@ -37,7 +38,7 @@ HEARTBEAT = b": keepalive\n\n"
 FIRST_HEARTBEAT = HEARTBEAT
 TAKES_STOP = True
 
-StreamDecoder: Callable[[], contract.StreamDecoder] = stream_in.StreamDecoder
+StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
 RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 

@@ -103,7 +103,7 @@ class MessageWriter:
                 self._losses.extras(NAME, part.extras)
                 texts.append(part)
             else:
-                self._losses.dropped("system-media")
+                self._losses.dropped("instruction-media")
         return joined_text(texts)
 
     def _asked(self, parts: Sequence[ir.Part], extras: dict[str, ir.JSON]) -> Iterator[Any]:
@@ -233,8 +233,12 @@ class MessageWriter:
             return {"type": "text", "text": plain}
         match media.kind:
             case "image":
+                if media.name:
+                    self._losses.dropped("file-name")
                 item = _image(media)
             case "document":
+                if media.detail:
+                    self._losses.dropped("image-detail")
                 item = _file(media)
             case "audio":
                 item = _audio(media)

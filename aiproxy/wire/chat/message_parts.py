@@ -10,6 +10,7 @@ from aiproxy.errors import BadRequest
 from aiproxy.wire import dataurl, jsontext, proofs
 from aiproxy.wire.chat import shapes
 from aiproxy.wire.chat.message_in import thinking_text
+from aiproxy.wire.losses import Losses
 
 # ── decoding ──
 
@@ -45,13 +46,12 @@ def content(delta: shapes.Delta) -> Iterator[tuple[bool, str]]:
 
 
 def citations(annotations: ir.JSON) -> Iterator[ir.Citation]:
-    """The sources on the web; other annotations are the vendors' own."""
+    """The sources; those that are not on the web, which only the vendor can open, have no URL."""
     if not jsontext.given(annotations):
         return
     for annotation in jsontext.try_read(annotations, list[shapes.Annotation]) or ():
-        cited = annotation.url_citation
-        if cited is not None and cited.url:
-            yield ir.Citation(cited.url, cited.title or "", cited.start_index, cited.end_index)
+        cited = annotation.url_citation or shapes.URLCitation()
+        yield ir.Citation(cited.url or "", cited.title or "", cited.start_index, cited.end_index)
 
 
 def images(value: ir.JSON) -> Iterator[ir.Media]:
@@ -70,12 +70,26 @@ def images(value: ir.JSON) -> Iterator[ir.Media]:
 # ── encoding ──
 
 
-def citation_entry(citation: ir.Citation, offset: int) -> dict[str, Any]:
-    """One annotation. offset: code points of the texts before the cited one."""
-    cited: dict[str, Any] = {"url": citation.url, "title": citation.title}
-    if citation.start is not None and citation.end is not None:
-        cited["start_index"] = citation.start + offset
-        cited["end_index"] = citation.end + offset
+def citation_entry(
+    citation: ir.Citation, offset: int, length: int, losses: Losses
+) -> dict[str, Any] | None:
+    """
+    One annotation, None when there is no URL to name.
+
+    offset: code points of the texts before the cited one. length: of that, for which all of it a
+    source without a place stands.
+    """
+    if not citation.url:
+        losses.dropped("citations")
+        return None
+    start = 0 if citation.start is None else citation.start
+    end = length if citation.end is None else citation.end
+    cited: dict[str, Any] = {
+        "url": citation.url,
+        "title": citation.title,
+        "start_index": start + offset,
+        "end_index": end + offset,
+    }
     return {"type": "url_citation", "url_citation": cited}
 
 
@@ -109,8 +123,9 @@ def detail_entry(text: str, proof: ir.Proof, at: int) -> dict[str, Any]:
 def call_entry(call: ir.ToolCall, arguments: str) -> dict[str, Any]:
     """One of `tool_calls`, whole, or its beginning in a stream."""
     entry: dict[str, Any] = {"id": call.id, "type": call.kind}
+    name = f"{call.namespace}__{call.name}" if call.namespace else call.name
     if call.kind == "custom":
-        entry["custom"] = {"name": call.name, "input": arguments}
+        entry["custom"] = {"name": name, "input": arguments}
     else:
-        entry["function"] = {"name": call.name, "arguments": arguments}
+        entry["function"] = {"name": name, "arguments": arguments}
     return entry

@@ -159,8 +159,11 @@ class StreamEncoder:
         entries: list[dict[str, Any]] = []
         for index, citation in self._citations:
             offset = sum(length for at, length in self._lengths.items() if at < index)
-            entry = message_parts.citation_entry(citation, offset)
-            entries.append({"index": len(entries), **entry})
+            length = self._lengths.get(index, 0)
+            entry = message_parts.citation_entry(citation, offset, length, self._losses)
+            if entry is not None:
+                entries.append({"index": len(entries), **entry})
+        self.losses = list(self._losses.seen())
         return self._chunk({"annotations": entries}) if entries else b""
 
     # ── blocks ──

@@ -56,20 +56,22 @@ def grounding(cited: Sequence[tuple[Citation, str, int]]) -> dict[str, Any]:
     A `groundingMetadata`.
 
     cited: each citation with the text it stands in and the bytes of the answer's text before that.
+    A source without a place is one for the whole text.
     """
     sources: dict[tuple[str, str], int] = {}
     supports: list[dict[str, Any]] = []
     for citation, text, base in cited:
         at = sources.setdefault((citation.url, citation.title), len(sources))
-        if citation.start is not None and citation.end is not None:
-            segment = {
-                "startIndex": base + len(text[: citation.start].encode("utf-8", "replace")),
-                "endIndex": base + len(text[: citation.end].encode("utf-8", "replace")),
-                "text": text[citation.start : citation.end],
-            }
-            supports.append({"segment": segment, "groundingChunkIndices": [at]})
+        start = 0 if citation.start is None else citation.start
+        end = len(text) if citation.end is None else citation.end
+        segment = {
+            "startIndex": base + len(text[:start].encode("utf-8", "replace")),
+            "endIndex": base + len(text[:end].encode("utf-8", "replace")),
+            "text": text[start:end],
+        }
+        supports.append({"segment": segment, "groundingChunkIndices": [at]})
     chunks = [{"web": {"uri": url, "title": title}} for url, title in sources]
-    return {"groundingChunks": chunks, **({"groundingSupports": supports} if supports else {})}
+    return {"groundingChunks": chunks, "groundingSupports": supports}
 
 
 def _place(

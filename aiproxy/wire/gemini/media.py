@@ -27,6 +27,22 @@ _GUESSES: dict[MediaKind, str] = {
     "audio": "audio/wav",
     "video": "video/mp4",
 }
+_BY_ENDING = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "csv": "text/csv",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+}
 _LEVELS = {"MEDIA_RESOLUTION_LOW": "low", "MEDIA_RESOLUTION_HIGH": "high"}
 _LEVEL_OF = {detail: level for level, detail in _LEVELS.items()}
 
@@ -47,7 +63,7 @@ def from_file(file: FileData, detail: str = "", extras: Extras | None = None) ->
         source = Remote(uri, mime)
     else:
         source = Uploaded(FAMILY, uri, mime)
-    return Media(_kind(mime), source, file.display_name or "", detail, extras)
+    return Media(_kind(mime or _guessed(uri)), source, file.display_name or "", detail, extras)
 
 
 def part_of(media: Media) -> dict[str, Any] | None:
@@ -56,7 +72,7 @@ def part_of(media: Media) -> dict[str, Any] | None:
         case Inline(mime, data):
             return {"inlineData": {"mimeType": mime or _GUESSES[media.kind], "data": data}}
         case Remote(url, mime):
-            return {"fileData": _file(mime, url)}
+            return {"fileData": _file(mime or _guessed(url), url)}
         case Uploaded(family, file_id, mime):
             return {"fileData": _file(mime, file_id)} if family == FAMILY else None
         case PlainText(text):
@@ -81,6 +97,12 @@ def _file(mime: str, uri: str) -> dict[str, str]:
 def _mime(text: str | None) -> str:
     mime = (text or "").partition(";")[0].strip().lower()
     return "image/jpeg" if mime == "image/jpg" else mime
+
+
+def _guessed(url: str) -> str:
+    """The media type that a URL's ending stands for, "" when it tells nothing."""
+    path = url.partition("?")[0].partition("#")[0]
+    return _BY_ENDING.get(path.rpartition(".")[2].lower(), "")
 
 
 def _kind(mime: str) -> MediaKind:

@@ -73,6 +73,7 @@ class _Block:
     block: Part
     ready: list[JSONPart | _Riding] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
+    cited: list[Citation] = field(default_factory=list)
     proof: Proof | None = None
     stopped: bool = False
 
@@ -107,8 +108,7 @@ class PartsWriter:
             case ProofAdded():
                 self._prove(self._blocks[event.index], event.proof)
             case CitationAdded():
-                block = self._blocks[event.index]
-                self.cited.append((event.citation, "".join(block.text), self._text_bytes))
+                self._cite(self._blocks[event.index], event.citation)
             case BlockStopped():
                 self._stop(self._blocks[event.index])
             case _:
@@ -128,7 +128,7 @@ class PartsWriter:
                 self._losses.extras(NAME, part.extras)
                 self._say(block, part.text)
                 for citation in part.citations:
-                    self.cited.append((citation, "".join(block.text), self._text_bytes))
+                    self._cite(block, citation)
             case Refusal():
                 self._losses.approximated("refusal")
                 self.refused = True
@@ -154,6 +154,13 @@ class PartsWriter:
         if text:
             block.text.append(text)
             block.ready.append({"text": text})
+
+    def _cite(self, block: _Block, citation: Citation) -> None:
+        """Noted until the text is whole: some vendors name a text's sources before its words."""
+        if citation.url:
+            block.cited.append(citation)
+        else:
+            self._losses.dropped("citations")
 
     def _think(self, block: _Block, text: str) -> None:
         if text:
@@ -218,8 +225,10 @@ class PartsWriter:
             block.ready = []
             if not block.stopped:
                 break
-            if isinstance(block.block, Text):
-                self._text_bytes += len("".join(block.text).encode("utf-8", "replace"))
+            if isinstance(block.block, Text | Refusal | Opaque):
+                text = "".join(block.text)
+                self.cited += ((citation, text, self._text_bytes) for citation in block.cited)
+                self._text_bytes += len(text.encode("utf-8", "replace"))
             del self._blocks[index]
         return out
 

@@ -64,6 +64,8 @@ def encode_request(request: Request) -> Encoded:
     if declared:
         body["tools"] = declared
     tool_config = _tool_config(choice, tools, names, extras.pop("toolConfig", None))
+    if _is_softened(choice, tools):
+        losses.approximated("tool-choice")
     if tool_config:
         body["toolConfig"] = tool_config
     config = _generation(request, extras, losses)
@@ -153,6 +155,14 @@ def _tool_config(
         calling.update(try_read(out["functionCallingConfig"], dict[str, msgspec.Raw]) or {})
     out["functionCallingConfig"] = calling
     return out
+
+
+def _is_softened(choice: ToolChoice | None, tools: list[Tool | HostedTool]) -> bool:
+    """Whether a tool is demanded that is none of the functions: Gemini can demand only those."""
+    if choice is None or choice.mode not in ("any", "validated") or not tools:
+        return False
+    functions = {tool.name for tool in tools if isinstance(tool, Tool)}
+    return not functions or any(name not in functions for name in choice.names)
 
 
 def _generation(request: Request, extras: dict[str, JSON], losses: Losses) -> dict[str, Any]:

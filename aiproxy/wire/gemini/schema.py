@@ -36,12 +36,22 @@ _SNAKE = {
     "max_properties": "maxProperties",
     "property_ordering": "propertyOrdering",
 }
+_NUMBERED = (
+    "TYPE_UNSPECIFIED",
+    "STRING",
+    "NUMBER",
+    "INTEGER",
+    "BOOLEAN",
+    "ARRAY",
+    "OBJECT",
+    "NULL",
+)
 _COUNTS = frozenset(
     ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 )
 _OPENAPI = re.compile(
     rb'"(?:STRING|NUMBER|INTEGER|BOOLEAN|ARRAY|OBJECT|NULL|TYPE_UNSPECIFIED|nullable'
-    rb'|propertyOrdering|%s)"|"(?:m[a-z]+(?:Items|Length|Properties))"\s*:\s*"'
+    rb'|propertyOrdering|%s)"|"type"\s*:\s*\d|"(?:m[a-z]+(?:Items|Length|Properties))"\s*:\s*"'
     % "|".join(_SNAKE).encode()
 )
 _UNWANTED = re.compile(rb'"\$schema"|"\$id"|"default"\s*:\s*null')
@@ -98,7 +108,7 @@ def _lowered(members: _Members) -> _Members:
         text = try_read(out[key], str)
         if text is not None and text.isdecimal():
             out[key] = raw(int(text))
-    kind = try_read(out["type"], str) if "type" in out else None
+    kind = _type_of(out["type"]) if "type" in out else None
     if kind is not None:
         out["type"] = raw(kind.lower())
     if kind == "TYPE_UNSPECIFIED":
@@ -107,6 +117,14 @@ def _lowered(members: _Members) -> _Members:
         out["type"] = raw([kind.lower(), "null"])
     out.pop("nullable", None)
     return _in_order(out)
+
+
+def _type_of(value: JSON) -> str | None:
+    """The type's name; Google's clients that speak in protocol buffers send its number."""
+    number = try_read(value, int)
+    if number is not None:
+        return _NUMBERED[number] if 0 <= number < len(_NUMBERED) else None
+    return try_read(value, str)
 
 
 def _in_order(members: _Members) -> _Members:

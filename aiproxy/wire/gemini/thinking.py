@@ -11,6 +11,7 @@ from typing import Any
 
 from aiproxy.ir import Effort, Thinking
 from aiproxy.wire.gemini.shapes import ThinkingConfig
+from aiproxy.wire.losses import Losses
 
 _VERSION = re.compile(r"gemini-(\d+)(?:\.(\d+))?")
 
@@ -54,7 +55,7 @@ def read(config: ThinkingConfig | None) -> Thinking | None:
     )
 
 
-def written(thinking: Thinking, model: str) -> dict[str, Any]:
+def written(thinking: Thinking, model: str, losses: Losses) -> dict[str, Any]:
     """`thinking` as a `thinkingConfig` that `model` takes; empty when there is nothing to say."""
     version = _version(model)
     if version >= (3, 0):
@@ -63,9 +64,24 @@ def written(thinking: Thinking, model: str) -> dict[str, Any]:
         config = _budget(thinking, model)
     else:
         config = _as_said(thinking)
+    _report(thinking, config, losses)
     if _shows(thinking):
         config["includeThoughts"] = True
     return config
+
+
+def _report(thinking: Thinking, config: dict[str, Any], losses: Losses) -> None:
+    """What the model takes instead of what was asked."""
+    asked = _effort(thinking)
+    level, budget = config.get("thinkingLevel"), config.get("thinkingBudget")
+    if level is not None and thinking.effort is None:
+        losses.approximated("thinking-budget")
+    elif level is not None and _EFFORT_OF[level] != asked:
+        losses.approximated("reasoning-effort")
+    elif budget is not None and asked is not None:
+        wanted = _BUDGETS.get(asked, 0) if thinking.effort else thinking.budget_tokens
+        if budget != max(0, wanted or 0):
+            losses.approximated("thinking-budget")
 
 
 def _version(model: str) -> tuple[int, int]:

@@ -37,7 +37,7 @@ FIRST_HEARTBEAT = b": keepalive\n\n"
 TAKES_STOP = False
 """As OpenAI sends it. Codex counts only events; the SDKs take none before `response.created`."""
 
-StreamDecoder: Callable[[], contract.StreamDecoder] = decoder.StreamDecoder
+StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = decoder.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream.StreamEncoder
 RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 

@@ -194,6 +194,8 @@ def _encode_media(part: ir.Media, losses: Losses) -> dict[str, Any]:
             image: dict[str, Any] = {"type": "input_image", **_reference(part, "image_url")}
             if part.detail:
                 image["detail"] = part.detail
+            if part.name:
+                losses.dropped("file-name")
             return image
         case "document":
             if isinstance(part.source, ir.PlainText):

@@ -45,7 +45,7 @@ class InputWriter:
             else:
                 yield from self._message(turn, message)
                 message = []
-                yield from self._item(part)
+                yield from self._item(part, turn.role)
         yield from self._message(turn, message, last=True)
 
     def _message(
@@ -62,7 +62,9 @@ class InputWriter:
             self._losses.extras(NAME, turn.extras)
             yield {"type": "message", "role": role, "content": content, **extras}
 
-    def _item(self, part: ir.ToolCall | ir.ToolResult | ir.Reasoning | ir.Opaque) -> Iterator[Any]:
+    def _item(
+        self, part: ir.ToolCall | ir.ToolResult | ir.Reasoning | ir.Opaque, role: ir.Role
+    ) -> Iterator[Any]:
         match part:
             case ir.ToolCall():
                 yield self._call(part)
@@ -74,8 +76,9 @@ class InputWriter:
                 yield whole_item(part)
             case ir.Opaque() if part.fallback:
                 self._losses.approximated(feature_name(part.kind))
-                content = [{"type": "output_text", "text": part.fallback, "annotations": []}]
-                yield {"type": "message", "role": "assistant", "content": content}
+                shown = [ir.Text(part.fallback)]
+                content = encode_parts(shown, self._losses, output=role == "assistant")
+                yield {"type": "message", "role": role, "content": content}
             case ir.Opaque():
                 self._losses.dropped(feature_name(part.kind))
             case _:

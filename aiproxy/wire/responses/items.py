@@ -45,11 +45,11 @@ def parts_of(item: ir.JSON) -> tuple[ir.Part, ...]:
 
 
 def citation(annotation: ir.JSON) -> ir.Citation | None:
-    """A URL citation; None for annotations that only this vendor can resolve."""
+    """A source, without a URL when only this vendor can open it; None for what is none."""
     found = try_read(annotation, shapes.Annotation)
-    if found is None or not found.url:
+    if found is None:
         return None
-    return ir.Citation(found.url, found.title or "", found.start_index, found.end_index)
+    return ir.Citation(found.url or "", found.title or "", found.start_index, found.end_index)
 
 
 def call(item: shapes.CallItem, kind: str) -> ir.ToolCall:

@@ -97,6 +97,7 @@ class TextPart(Growing):
     def __init__(self, place: dict[str, Any]) -> None:
         super().__init__(place)
         self._annotations: list[dict[str, Any]] = []
+        self._unplaced: list[ir.Citation] = []
 
     def object(self) -> dict[str, Any]:
         annotations = list(self._annotations)
@@ -107,15 +108,23 @@ class TextPart(Growing):
 
     def closed(self) -> Iterator[Event]:
         self.is_open = False
+        for citation in self._unplaced:
+            yield self._annotated(citation)
         yield self.done_type, {**self.place, "text": self.text, "logprobs": []}
         yield "response.content_part.done", {**self.place, "part": self.object()}
 
     def cited(self, citation: ir.Citation) -> Iterator[Event]:
-        """A source without a place is one for the whole text so far."""
+        """A source without a place is one for the whole text, and waits for its end."""
+        if citation.start is None or citation.end is None:
+            self._unplaced.append(citation)
+        else:
+            yield self._annotated(citation)
+
+    def _annotated(self, citation: ir.Citation) -> Event:
         annotation = url_citation(citation, len(self.text))
         fields = {"annotation_index": len(self._annotations), "annotation": annotation}
         self._annotations.append(annotation)
-        yield "response.output_text.annotation.added", {**self.place, **fields}
+        return "response.output_text.annotation.added", {**self.place, **fields}
 
 
 class RefusalPart(Growing):

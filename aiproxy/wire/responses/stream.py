@@ -18,7 +18,7 @@ from aiproxy.framing import sse
 from aiproxy.wire import proofs
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.jsontext import write
-from aiproxy.wire.losses import feature_name
+from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.responses import errors, slots
 from aiproxy.wire.responses.envelope import Envelope
 from aiproxy.wire.responses.shapes import FAMILY, NAME
@@ -92,6 +92,9 @@ class StreamEncoder:
         for type_, fields in events:
             data = write({"type": type_, **fields, "sequence_number": self._sequence})
             self._sequence += 1
+            if b"\n" in data or b"\r" in data:
+                # Between tokens only, of schemas that the client printed on several lines.
+                data = data.replace(b"\n", b" ").replace(b"\r", b" ")
             out.append(sse.encode(data, type_))
         return b"".join(out)
 
@@ -104,6 +107,13 @@ class StreamEncoder:
         loss = ir.Loss(feature, "approximated" if approximated else "dropped")
         if loss not in self.losses:
             self.losses.append(loss)
+
+    def _note_extras(self, block: ir.Part) -> None:
+        """What only another vendor's clients would understand."""
+        if isinstance(block, ir.Text | ir.Reasoning | ir.ToolCall | ir.Media):
+            noted = Losses()
+            noted.extras(NAME, block.extras)
+            self.losses += (loss for loss in noted.seen() if loss not in self.losses)
 
     # ── the reply as a whole ──
 
@@ -199,6 +209,7 @@ class StreamEncoder:
 
     def _block_started(self, index: int, block: ir.Part) -> bytes:
         _, out = self._started()
+        self._note_extras(block)
         match block:
             case ir.Text():
                 return out + self._text_started(index, block)

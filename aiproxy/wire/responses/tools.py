@@ -222,14 +222,18 @@ def _strict(strict: bool | None, schema: ir.JSON | None, losses: Losses) -> bool
     return bool(strict)
 
 
-def encode_choice(request: ir.Request, names: ToolNames | None) -> Any:
-    """`tool_choice`, None to leave it out."""
+def encode_choice(
+    request: ir.Request, names: ToolNames | None, losses: Losses | None = None
+) -> Any:
+    """`tool_choice`, None to leave it out. losses: for a request of another wire."""
     choice = request.tool_choice
     if choice is None:
         return None
     own = fields_for(NAME, request.extras).get("tool_choice")
     if own is not None:
         return own
+    if choice.mode == "validated" and losses is not None:
+        losses.approximated("tool-choice")
     mode = {"any": "required", "none": "none"}.get(choice.mode, "auto")
     if not choice.names or mode == "none":
         return mode

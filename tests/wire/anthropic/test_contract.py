@@ -89,9 +89,9 @@ def comparable(body: Any) -> Any:
     """
     A request body as far as aiproxy keeps it.
 
-    Not kept: nulls, falsehoods and empty lists that are the default, and which of two spellings of
-    the same thing was used (a text or a list of one text block, `output_format` or
-    `output_config.format`, a tool's type "custom" or none).
+    Not kept: nulls, falsehoods and empty lists that are the default, a call's direct `caller`, and
+    which of two spellings of the same thing was used (a text or a list of one text block,
+    `output_format` or `output_config.format`, a tool's type "custom" or none).
     """
     body = _without_nulls(body)
     if "output_format" in body:
@@ -127,6 +127,8 @@ def _content(content: Any) -> list[Any]:
         content = [{"type": "text", "text": content}]
     blocks = [block for block in content if block.get("text") != ""]
     for block in blocks:
+        if block.get("caller") == {"type": "direct"}:
+            del block["caller"]
         if block["type"] == "tool_result":
             block["content"] = _content(block.get("content", ""))
             if not block.get("is_error"):

@@ -34,6 +34,10 @@ class HeadTests(SynchronousTestCase):
         self.assertEqual(anthropic.head(body, PATH), Head("m", True))
         count = anthropic.head(b'{"model": "m"}', "/v1/messages/count_tokens?beta=true")
         self.assertEqual(count, Head("m", False, "count"))
+        # A count is never a stream, whatever the body of the call to be counted says.
+        self.assertEqual(
+            anthropic.head(body, "/v1/messages/count_tokens"), Head("m", False, "count")
+        )
 
     def test_refused(self) -> None:
         """No object, no model, or a model that is no text."""

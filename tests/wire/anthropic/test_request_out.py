@@ -232,6 +232,10 @@ class ToolTests(EncodingCase):
         tools = (own, ir.HostedTool("responses", "web_search", raw({"type": "web_search"})))
         self.assertEqual(self.sent(tools=tools)["tools"], [{"type": "web_search_20250305"}])
         self.assertIn("hosted-tool", self.losses(tools=tools))
+        choice = ir.ToolChoice("auto", ("f",))
+        narrowed = {"tools": (ir.Tool("f"), ir.Tool("g"), *tools), "tool_choice": choice}
+        self.assertEqual(len(self.sent(**narrowed)["tools"]), 2)
+        self.assertIn("hosted-tool", self.losses(**narrowed))
 
 
 class ParameterTests(EncodingCase):

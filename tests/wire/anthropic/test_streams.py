@@ -115,6 +115,24 @@ class DecoderTests(SynchronousTestCase):
         self.assertEqual(calls, ['{"x":1}', '{"y": 2}', "{}"])
         self.assertEqual(reply.stop, "tool_use")
 
+    def test_callers(self) -> None:
+        """Who called a tool is kept unless it was the model, and so are sources in the prompt."""
+        direct, program = {"type": "direct"}, {"type": "code_execution_20250825", "tool_id": "t"}
+        blocks = [
+            (
+                start(at, type="tool_use", id=f"t{at}", name="f", input={}, caller=caller),
+                stop(at),
+            )
+            for at, caller in enumerate((direct, program))
+        ]
+        calls = [e.block for e in decode(START, *blocks[0], *blocks[1], END, STOP)
+                 if isinstance(e, ir.BlockStarted)]  # fmt: skip
+        assert all(isinstance(call, ir.ToolCall) for call in calls)
+        self.assertEqual([call.extras is None for call in calls], [True, False])  # type: ignore[union-attr]
+        cited = delta(0, type="citations_delta", citation={"type": "char_location"})
+        said = decode(START, start(0, type="text", text=""), cited, stop(0), END, STOP)
+        self.assertIn(ir.CitationAdded(0, ir.Citation("")), said)
+
     def test_thoughts(self) -> None:
         """A signature is the proof of its thought, a redacted thought is all proof."""
         events = decode(
@@ -232,6 +250,21 @@ class EncoderTests(SynchronousTestCase):
         self.assertEqual(end["usage"]["output_tokens"], 9)
         self.assertEqual(end["usage"]["cache_read_input_tokens"], 2)
         self.assertEqual(last, {"type": "message_stop"})
+
+    def test_sources(self) -> None:
+        """Places within a text, and sources without a URL, are not told, but declared."""
+        cited = {
+            ir.Citation("https://a"): [],
+            ir.Citation("https://a", "", 1, 2): [ir.Loss("citations", "approximated")],
+            ir.Citation(""): [ir.Loss("citations")],
+        }
+        for citation, losses in cited.items():
+            reply = ir.Response("x", "m", (ir.Text("abc", (citation,)),), "end")
+            encoder = anthropic.StreamEncoder(ASKED)
+            for event in ir.unfold(reply):
+                encoder.encode(event)
+            self.assertEqual(encoder.losses, losses)
+            self.assertEqual(anthropic.encode_reply(reply, ASKED).losses, tuple(losses))
 
     def test_broken(self) -> None:
         """An error is the last event; one about the length begins as Claude Code expects."""

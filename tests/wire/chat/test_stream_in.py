@@ -80,7 +80,7 @@ class ProseTests(DecoderTestCase):
             self.assertEqual(parts, (ir.Reasoning("hm"), ir.Text("a")), delta)
 
     def test_refusal_and_citations(self) -> None:
-        """Refusals are their own part; web annotations belong to the text."""
+        """Refusals are their own part; annotations belong to the text, some without a URL."""
         cited = {
             "type": "url_citation",
             "url_citation": {"url": "u", "title": "t", "start_index": 0},
@@ -89,7 +89,7 @@ class ProseTests(DecoderTestCase):
             self.parts(
                 chunk({"content": "a"}), chunk({"annotations": [cited, {"type": "file"}]}, "stop")
             ),
-            (ir.Text("a", (ir.Citation("u", "t", 0),)),),
+            (ir.Text("a", (ir.Citation("u", "t", 0), ir.Citation(""))),),
         )
         self.assertEqual(self.parts(chunk({"refusal": "no"}, "stop")), (ir.Refusal("no"),))
 

@@ -37,6 +37,28 @@ def deltas(*events: ir.Event) -> list[Any]:
 
 
 class GrammarTests(SynchronousTestCase):
+    def test_sources_without_place(self) -> None:
+        """They are for the whole of their text; those without a URL are declared as lost."""
+        early = (ir.Citation("https://a", "A"), ir.Citation(""))
+        events = (
+            START,
+            *ir.unfold(ir.Response("r", "m", (ir.Text("ab"), ir.Text("cde", early)), "end")),
+        )[1:]
+        encoder = chat.StreamEncoder(ir.Request("chat", "m", True, ()))
+        stream = b"".join(encoder.encode(event) for event in events)
+        lines = [line for line in stream.split(b"\n\n") if b"url_citation" in line]
+        (noted,) = (json.loads(line[6:]) for line in lines)
+        found = noted["choices"][0]["delta"]["annotations"]
+        cited = {"url": "https://a", "title": "A", "start_index": 2, "end_index": 5}
+        self.assertEqual([each["url_citation"] for each in found], [cited])
+        self.assertEqual(encoder.losses, [ir.Loss("citations")])
+
+    def test_namespaces(self) -> None:
+        """The dialect has none: they are part of the name."""
+        call = ir.ToolCall("c", "f", "{}", namespace="ns")
+        (begin, *_) = deltas(ir.BlockStarted(0, call), ir.BlockStopped(0))
+        self.assertEqual(begin["tool_calls"][0]["function"]["name"], "ns__f")
+
     def test_text(self) -> None:
         """Role, one chunk for each delta, finish reason, [DONE]."""
         events = (

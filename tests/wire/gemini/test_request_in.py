@@ -161,6 +161,17 @@ class ContentsTests(SynchronousTestCase):
             ),
         )
 
+    def test_files_without_a_type(self) -> None:
+        """A file is what its address ends in; a photo from another client is named as such."""
+        for ending, kind in (("png", "image"), ("MP3?x=1", "audio"), ("x", "document")):
+            url = f"https://example.org/a.{ending}"
+            (part,) = decoded(user({"fileData": {"fileUri": url}})).turns[0].parts
+            self.assertEqual(part, ir.Media(kind, ir.Remote(url)))  # type: ignore[arg-type]
+        photo = ir.Turn("user", (ir.Media("image", ir.Remote("https://example.org/a.jpg")),))
+        sent = json.loads(gemini.encode_request(ir.Request("chat", "m", False, (photo,))).body)
+        data = {"mimeType": "image/jpeg", "fileUri": "https://example.org/a.jpg"}
+        self.assertEqual(sent["contents"][0]["parts"], [{"fileData": data}])
+
     def test_what_stands_beside_media(self) -> None:
         """Resolution is the detail; what the hub has no word for is carried."""
         blob = {"mimeType": "video/mp4", "data": "aGk="}

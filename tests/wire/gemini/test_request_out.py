@@ -271,6 +271,15 @@ class ToolTests(SynchronousTestCase):
             self.assertEqual(sent["toolConfig"], {"functionCallingConfig": wanted})
             self.assertEqual(len(sent["tools"][0]["functionDeclarations"]), offered)
 
+    def test_impossible_choices(self) -> None:
+        """Gemini can demand only functions that there are; anything else is declared."""
+        hosted = ir.HostedTool("gemini", "web_search", raw({"googleSearch": {}}))
+        for tools, choice in (
+            ((self.F, self.G), ir.ToolChoice("any", ("h",))),
+            ((hosted,), ir.ToolChoice("any")),
+        ):
+            self.assertEqual(losses(request(tools=tools, tool_choice=choice)), ["tool-choice"])
+
     def test_no_tools(self) -> None:
         """A choice among nothing is not sent."""
         sent = body(request(tool_choice=ir.ToolChoice("any")))
@@ -418,7 +427,9 @@ class ParameterTests(SynchronousTestCase):
 
     def test_count(self) -> None:
         """A count takes the whole request."""
-        sent = json.loads(gemini.encode_count_request(request(tools=(ir.Tool("f"),), model="m")).body)
+        sent = json.loads(
+            gemini.encode_count_request(request(tools=(ir.Tool("f"),), model="m")).body
+        )
         inner = sent["generateContentRequest"]
         self.assertEqual(inner["model"], "models/m")
         self.assertEqual(inner.keys(), {"model", "contents", "tools"})

@@ -22,6 +22,12 @@ def lowered(schema: Any) -> Any:
 class SchemaTests(SynchronousTestCase):
     """Both directions."""
 
+    def test_numbered_types(self) -> None:
+        """Clients that speak in protocol buffers send a type's number."""
+        found = lowered({"type": 6, "properties": {"a": {"type": 1}, "b": {"type": 99}}})
+        self.assertEqual(found["type"], "object")
+        self.assertEqual(found["properties"], {"a": {"type": "string"}, "b": {"type": 99}})
+
     def test_types(self) -> None:
         """Types in lower case, nullable ones as two types, everywhere a schema stands."""
         self.assertEqual(

@@ -136,7 +136,7 @@ class StreamTests(SynchronousTestCase):
                 self.assertEqual(proof_of(safe), proof)
 
     def test_sources(self) -> None:
-        """They are named in the last chunk, their places in bytes."""
+        """They are named in the last chunk, their places in bytes; without one, the whole text."""
         cited = ir.Text("漢é!", (ir.Citation("https://a", "A", 1, 2), ir.Citation("https://b")))
         last = chunks(ir.unfold(ir.Response("r", "m", (ir.Text("漢"), cited), "end")))[-1]
         self.assertEqual(
@@ -150,10 +150,42 @@ class StreamTests(SynchronousTestCase):
                     {
                         "segment": {"startIndex": 6, "endIndex": 8, "text": "é"},
                         "groundingChunkIndices": [0],
-                    }
+                    },
+                    {
+                        "segment": {"startIndex": 3, "endIndex": 9, "text": "漢é!"},
+                        "groundingChunkIndices": [1],
+                    },
                 ],
             },
         )
+
+    def test_early_sources(self) -> None:
+        """A source that comes before its text's words is still for all of them."""
+        events = (
+            ir.BlockStarted(0, ir.Refusal("no: ")),
+            ir.BlockStopped(0),
+            ir.BlockStarted(1, ir.Text("")),
+            ir.CitationAdded(1, ir.Citation("https://a", "A")),
+            ir.CitationAdded(1, ir.Citation("")),
+            ir.TextDelta(1, "words"),
+            ir.BlockStopped(1),
+        )
+        encoder = gemini.StreamEncoder(ASKED)
+        said = [encoder.encode(event) for event in (START, *events, ir.Finished("end"))]
+        sources = json.loads(said[-1][6:])["candidates"][0]["groundingMetadata"]
+        segment = {"startIndex": 4, "endIndex": 9, "text": "words"}
+        support = {"segment": segment, "groundingChunkIndices": [0]}
+        self.assertEqual(sources["groundingSupports"], [support])
+        self.assertEqual([loss.feature for loss in encoder.losses], ["refusal", "citations"])
+
+    def test_one_line(self) -> None:
+        """Arguments that a model wrote on several lines do not break the event."""
+        call = ir.ToolCall("c", "f", '{\r\n  "a": "b\\n",\n  "c": 1\n}')
+        data = written(ir.unfold(ir.Response("r", "m", (call,), "tool_use")))
+        for event in data[:-2].split(b"\n\n"):
+            self.assertEqual(len(event.splitlines()), 1)
+        found = json.loads(data.split(b"\n\n")[0][6:])["candidates"][0]["content"]["parts"]
+        self.assertEqual(found[0]["functionCall"]["args"], {"a": "b\n", "c": 1})
 
     def test_refusals(self) -> None:
         """A refusal is text, and the finish says so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -48,6 +49,35 @@ def types(found: Iterable[Payload]) -> list[str]:
 
 class GrammarTests(SynchronousTestCase):
     """The order of events."""
+
+    def test_early_sources(self) -> None:
+        """A source without a place is one for the whole text, even if it comes before its words."""
+        events = block(
+            0,
+            ir.Text(""),
+            ir.CitationAdded(0, ir.Citation("https://a", "A")),
+            ir.TextDelta(0, "words"),
+        )
+        found = payloads([START, *events, END])
+        last = ["output_text.annotation.added", "output_text.done", "content_part.done"]
+        self.assertEqual(types(found)[-5:-2], last)
+        note = found[-5]["annotation"]
+        self.assertEqual((note["start_index"], note["end_index"]), (0, 5))
+
+    def test_one_line(self) -> None:
+        """A schema that the client printed on several lines does not break the event."""
+        tool = ir.Tool("f", schema=ir.JSON(b'{\r\n  "type": "object"\n}'))
+        encoder = responses.StreamEncoder(replace(ASKED, tools=(tool,)))
+        for event in encoder.encode(START)[:-2].split(b"\n\n"):
+            self.assertEqual(len(event.splitlines()), 2)
+
+    def test_foreign_fields(self) -> None:
+        """What only another vendor's clients would understand is declared."""
+        extras = ir.Extras("anthropic", (("caller", ir.JSON(b"1")),))
+        call = ir.ToolCall("c", "f", "{}", extras=extras)
+        reply = ir.Response("r", "m", (call,), "tool_use")
+        losses = responses.encode_reply(reply, ASKED).losses
+        self.assertEqual(losses, (ir.Loss("caller"),))
 
     def test_text(self) -> None:
         """A message from its announcement to the whole response."""
