@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiproxy.wire import anthropic, chat, gemini, responses
+from aiproxy.wire import anthropic, chat, gemini, kiro, responses
 from aiproxy.wire.contract import Counting, Inbound, Outbound
 
 INBOUND: Mapping[str, Inbound] = {wire.NAME: wire for wire in (anthropic, chat, responses, gemini)}
 
 OUTBOUND: Mapping[str, Outbound] = {
-    wire.NAME: wire for wire in (anthropic, chat, responses, gemini)
+    wire.NAME: wire for wire in (anthropic, chat, responses, gemini, kiro)
 }
 
 COUNTING: Mapping[str, Counting] = {wire.NAME: wire for wire in (anthropic, responses, gemini)}

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from aiproxy import ir
 from aiproxy.framing import sse
 from aiproxy.wire.names import NameRule
+
+M_contra = TypeVar("M_contra", contravariant=True)
+"""One message of a framing."""
 
 Operation: TypeAlias = Literal["generate", "count", "compact"]
 
@@ -44,7 +47,7 @@ class EncodedReply:
     losses: tuple[ir.Loss, ...] = ()
 
 
-class StreamDecoder(Protocol):
+class StreamDecoder(Protocol[M_contra]):
     """
     Messages of one upstream stream in, events out.
 
@@ -52,7 +55,7 @@ class StreamDecoder(Protocol):
     Raises: UpstreamProtocolError, and nothing else, whatever the bytes.
     """
 
-    def feed(self, message: sse.Message) -> Sequence[ir.Event]: ...
+    def feed(self, message: M_contra) -> Sequence[ir.Event]: ...
 
     def close(self) -> Sequence[ir.Event]:
         """
@@ -115,7 +118,7 @@ class Outbound(Protocol):
     FAMILY: str
     TOOL_NAMES: NameRule
     TAKES_STOP: bool
-    StreamDecoder: Callable[[], StreamDecoder]
+    StreamDecoder: Callable[[], StreamDecoder[Any]]
 
     def encode_request(self, request: ir.Request) -> Encoded:
         """Raises BadRequest when the target cannot serve this at all."""

@@ -16,6 +16,7 @@ from aiproxy.redaction import redact
 from aiproxy.wire.jsontext import try_read
 
 _LONGEST = 500
+_DEEPEST = 16
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _BLANKS = re.compile(r"\s+")
 
@@ -86,7 +87,7 @@ _POLICY = re.compile(
 )
 _STALE_PROOF = re.compile(
     r"signature\W.{0,20}thinking|redacted_thinking|thought.?signature|encrypted.?content"
-    r"|invalid signature",
+    r"|invalid signature|thinking.signature.invalid",
     re.IGNORECASE,
 )
 _GENERAL: frozenset[ErrorKind] = frozenset({"invalid_request", "too_large"})
@@ -97,7 +98,7 @@ def message_of(body: bytes, status: int) -> str:
     found = _in_json(try_read(body, object)) or _in_text(body)
     if not found:
         return _phrase(status)
-    return redact(found)[:_LONGEST]
+    return redact(found[: 8 * _LONGEST])[:_LONGEST]
 
 
 def kind_of(status: int, code: str = "", message: str = "") -> ErrorKind:
@@ -122,7 +123,8 @@ def is_stale_proof(reply: ErrorReply) -> bool:
     Whether an upstream refused a request for a proof of reasoning that it does not recognise.
 
     Shapes: Anthropic "Invalid `signature` in `thinking` block", OpenAI code
-    "invalid_encrypted_content", Google "Thought signature is not valid".
+    "invalid_encrypted_content", Google "Thought signature is not valid", Kiro reason
+    "THINKING_SIGNATURE_INVALID".
     """
     said = f"{reply.code or ''} {reply.message}"
     return reply.status in (400, 422) and _STALE_PROOF.search(said) is not None
@@ -155,10 +157,12 @@ def standard_status(kind: ErrorKind) -> int:
     return _STATUS[kind]
 
 
-def _in_json(value: Any) -> str:
+def _in_json(value: Any, depth: int = 0) -> str:
     """The first text under the names that errors go by."""
+    if depth > _DEEPEST:
+        return ""
     if isinstance(value, list):
-        return _in_json(value[0]) if value else ""
+        return _in_json(value[0], depth + 1) if value else ""
     if not isinstance(value, dict):
         return ""
     names: tuple[str, ...] = (
@@ -176,7 +180,7 @@ def _in_json(value: Any) -> str:
         inner = value.get(name)
         if isinstance(inner, str) and inner.strip():
             return inner.strip()
-        found = _in_json(inner)
+        found = _in_json(inner, depth + 1)
         if found:
             return found
     return ""

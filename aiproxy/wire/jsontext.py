@@ -7,7 +7,9 @@ only travel through. `Raw` fields take `Raw()` (empty) as the default; JSON null
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -148,7 +150,7 @@ def _spliced(body: bytes, members: Mapping[str, JSON], name: str, value: bytes) 
     old = bytes(members[name])
     key = write(name)
     at = body.find(key)
-    if body.count(key) == 1:
+    if body.count(key) == 1 and not _escaped(name).search(body):
         colon = body.find(b":", at + len(key))
         start = body.find(old, colon)
         if not body[at + len(key) : colon].strip() and not body[colon + 1 : start].strip():
@@ -156,6 +158,12 @@ def _spliced(body: bytes, members: Mapping[str, JSON], name: str, value: bytes) 
     rebuilt: dict[str, Any] = dict(members)
     rebuilt[name] = msgspec.Raw(value)
     return write(rebuilt)
+
+
+@lru_cache(maxsize=16)
+def _escaped(name: str) -> re.Pattern[bytes]:
+    """Finds what may be a letter of `name` as an escape: then the key may stand elsewhere, too."""
+    return re.compile(rb"(?i)\\u00(?:%b)" % b"|".join(b"%02x" % ord(c) for c in set(name)))
 
 
 def _without_surrogates(value: Any) -> Any:

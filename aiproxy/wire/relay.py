@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest, ErrorReply, UpstreamProtocolError
@@ -58,8 +58,12 @@ class Relay(Protocol):
     error: ErrorReply | None
     usage: ir.Usage | None
 
-    def feed(self, messages: Sequence[sse.Message]) -> bytes:
-        """Raises UpstreamProtocolError when the bytes are not the upstream's protocol."""
+    def feed(self, messages: Sequence[Any]) -> bytes:
+        """
+        messages: of the framing in which the upstream's wire streams.
+
+        Raises: UpstreamProtocolError when the bytes are not the upstream's protocol.
+        """
         ...
 
     def close(self) -> bytes:
@@ -241,7 +245,7 @@ class _Translation(_Watch):
         self._origin = origin
         self.content_type = self._encoder.content_type
 
-    def feed(self, messages: Sequence[sse.Message]) -> bytes:
+    def feed(self, messages: Sequence[Any]) -> bytes:
         return b"".join(
             self._encode(event) for message in messages for event in self._decoder.feed(message)
         )

@@ -19,11 +19,11 @@ from aiproxy import codings, ir
 from aiproxy.framing.sse import SSEDecoder
 from aiproxy.providers import apikey
 from aiproxy.simulator import Simulator
-from aiproxy.wire import OUTBOUND
+from aiproxy.wire import INBOUND, OUTBOUND
 
 reactor: Any = _reactor
 
-WIRES = tuple(OUTBOUND)
+WIRES = tuple(INBOUND)
 _ROWS = {row.wire: row for row in apikey.ROWS}
 
 
