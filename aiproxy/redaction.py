@@ -11,13 +11,20 @@ import re
 
 _MASK = "[redacted]"
 
+_SHORTEST = 8
+"""A secret of fewer characters is a placeholder, and may be a part of any word."""
+
+# Others choose the texts, so no pattern may begin in the middle of what it would run over: that
+# takes the square of the length.
 _PATTERNS = (
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(r"(?i)\b((?:api[-_]?key|key|access_token|refresh_token|token|secret)=)[^&\s\"']+"),
     re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"),
     re.compile(r"\bAIza[0-9A-Za-z_-]{20,}"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"),
-    re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+"),
+    re.compile(
+        r"(?<![A-Za-z0-9_-])(?=[A-Za-z0-9_-]*eyJ)[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    ),
+    re.compile(r"(?i)(?<![a-z0-9+.-])[a-z0-9+.-]+://[^\s\"'<>]+"),
 )
 
 
@@ -57,6 +64,12 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a Secret is never pickled")
+
+
+def without(text: str, secret: Secret) -> str:
+    """`text` with the very secret masked, whatever it looks like."""
+    shown = secret.reveal()
+    return text.replace(shown, _MASK) if len(shown) >= _SHORTEST else text
 
 
 def redact(text: str) -> str:

@@ -36,8 +36,10 @@ from aiproxy.translate import Translator
 from aiproxy.upstream.client import UpstreamClient
 from aiproxy.web import Listener, Record, Records, Web, bound, shown
 
-_CHATTER = "twisted.web.client._HTTP11ClientFactory"
-"""It tells of every connection to an upstream that begins or ends."""
+_CHATTER = frozenset(
+    {"twisted.web.client._HTTP11ClientFactory", "twisted.web._newclient.HTTPClientParser"}
+)
+"""They tell of every connection to an upstream, and of each 1xx that it sends before an answer."""
 
 
 @implementer(ILogObserver)
@@ -53,7 +55,7 @@ class _Events:
     observer: ILogObserver | None = None
 
     def __call__(self, event: LogEvent) -> None:
-        if self.observer is not None and event.get("log_namespace") != _CHATTER:
+        if self.observer is not None and event.get("log_namespace") not in _CHATTER:
             self.observer(event)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aiproxy.redaction import Secret, redact
+from aiproxy.redaction import Secret, redact, without
 
 
 class SecretTests(SynchronousTestCase):
@@ -33,6 +34,7 @@ class RedactTests(SynchronousTestCase):
             "bad key sk-ant-api03-abcdefgh",
             "key AIzaSyA1234567890abcdefghijk",
             "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+            "session-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
             "?key=abcdefgh12345678&alt=sse",
             "at https://user:abcdefgh12345678@inner.example/v1?x=1",
         ):
@@ -45,3 +47,20 @@ class RedactTests(SynchronousTestCase):
         """What an upstream says of the request is for the client."""
         text = "max_tokens: 8 > 4, tokens per minute exceeded for basic plans"
         self.assertEqual(redact(text), text)
+
+    def test_time_grows_with_the_length(self) -> None:
+        """Vendors quote what clients wrote: no text may keep the process busy for long."""
+        for piece in ("a.", "eyJ-", "eyJ.", "sk-", "AIza-", "bearer ", "key=", "a:/", "a+b-"):
+            began = time.process_time()
+            redact(piece * (100_000 // len(piece)))
+            self.assertLess(time.process_time() - began, 1.0, piece)
+
+    def test_urls_in_the_middle_of_words(self) -> None:
+        """Whatever stands before it, a URL is masked."""
+        for before in ("", "9", "x", ".", "-", "at:", "(", "_"):
+            self.assertNotIn("inner", redact(f"{before}https://inner.example/x"))
+
+    def test_one_very_secret(self) -> None:
+        """A key of any shape is masked where it is known; a placeholder is no secret."""
+        self.assertEqual(without("no canary-1 here", Secret("canary-1")), "no [redacted] here")
+        self.assertEqual(without("nothing", Secret("none")), "nothing")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import unquote_plus
 
 from aiproxy.messages import Credential, Headers, HttpRequest, header
 from aiproxy.providers.contract import Call, Prepared
@@ -39,6 +40,7 @@ class ApiKeyProvider:
     passed: client headers, and prefixes ending in "-", that a client of the same wire may send on.
     headers: sent unless the client's own passed.
     model_in_body: else it stands in the path.
+    withheld: query parameters that a client may not choose.
     adapt: last changes to a body that passes as it is, and to its headers.
     """
 
@@ -50,6 +52,7 @@ class ApiKeyProvider:
     passed: tuple[str, ...] = ()
     headers: Headers = ()
     model_in_body: bool = True
+    withheld: frozenset[str] = frozenset()
     adapt: Callable[[bytes, Headers], tuple[bytes, Headers]] = _unchanged
 
     @property
@@ -72,7 +75,7 @@ class ApiKeyProvider:
         body = encoded.body
         if native:
             body, headers = self.adapt(body, headers)
-            url = _with_query(url, call.query)
+            url = _with_query(url, call.query, self.withheld)
         headers = with_overrides(merged_betas(headers), upstream.http_headers)
         http = HttpRequest("POST", url, headers, body)
         return Prepared(http, call.head.stream, encoded.losses)
@@ -142,12 +145,14 @@ def _joined(base_url: str, path: str) -> str:
     return base + (path.removeprefix(version) if base.endswith(version) else path)
 
 
-def _with_query(url: str, query: str) -> str:
-    """The client's query goes on, except what the path already says."""
-    if "?" in url:
-        query = "&".join(item for item in query.split("&") if not item.startswith("alt="))
-        return f"{url}&{query}" if query else url
-    return f"{url}?{query}" if query else url
+def _with_query(url: str, query: str, withheld: frozenset[str]) -> str:
+    """The client's query goes on, except for what is `withheld`."""
+    query = "&".join(
+        item for item in query.split("&") if unquote_plus(item.partition("=")[0]) not in withheld
+    )
+    if not query:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{query}"
 
 
 def _anthropic_key(token: str) -> Headers:
@@ -229,5 +234,7 @@ ROWS = (
         authorize=_google_key,
         passed=("x-goog-api-client", "x-server-timeout", "x-goog-user-project"),
         model_in_body=False,
+        # They change the form of the answer; without them it is what the wire can read.
+        withheld=frozenset({"alt", "$alt", "callback", "$callback", "fields", "$fields"}),
     ),
 )

@@ -47,6 +47,7 @@ class _Record:
     """
     failures: counted ones in a row. opened_at: None while closed.
     probe_at: when the next probe may start. distance: seconds between the last two chances.
+    reason: the name of the fault that opened it, or that the last probe met.
     """
 
     failures: int = 0
@@ -54,6 +55,7 @@ class _Record:
     probe_at: float = 0.0
     distance: float = 0.0
     probe: Probe | None = None
+    reason: str = ""
 
 
 def identity(upstream: Upstream) -> Hashable:
@@ -135,9 +137,16 @@ class Breaker:
         """The pair works: whatever was counted is forgotten."""
         self._drop((upstream, model))
 
-    def failed(self, upstream: str, model: str, now: float, probe: Probe | None = None) -> bool:
+    def failed(
+        self,
+        upstream: str,
+        model: str,
+        now: float,
+        probe: Probe | None = None,
+        reason: str = "",
+    ) -> bool:
         """
-        One counted failure; True when it opened the pair.
+        One counted failure, the fault's name being its reason; True when it opened the pair.
 
         While the pair is open, failures of other calls than its probe change nothing.
         """
@@ -149,6 +158,7 @@ class Breaker:
         if record.opened_at is not None:
             if probe is not None and record.probe is probe:
                 record.probe = None
+                record.reason = reason
                 record.distance *= 2
                 record.probe_at = now + record.distance
             return False
@@ -156,6 +166,7 @@ class Breaker:
         if record.failures < self._limits.failures:
             return False
         record.opened_at = now
+        record.reason = reason
         record.distance = self._limits.probe_after_seconds
         record.probe_at = now + record.distance
         return True
@@ -185,6 +196,11 @@ class Breaker:
                 left = record.opened_at + self._limits.cooldown_seconds - now
                 pairs.append(OpenPair(upstream, model, left))
         return tuple(pairs)
+
+    def reason(self, upstream: str, model: str, now: float) -> str:
+        """Why the pair is open; "" when it is not."""
+        record = self._find(upstream, model, now)
+        return "" if record is None or record.opened_at is None else record.reason
 
     def wait(self, upstream: str, model: str, now: float) -> float:
         """Seconds until the pair may be asked; a guess while a probe is under way."""

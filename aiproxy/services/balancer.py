@@ -19,7 +19,7 @@ from aiproxy.errors import NoUpstream
 from aiproxy.routing import models
 from aiproxy.routing.breaker import Breaker, OpenPair, Probe, identity
 from aiproxy.routing.cooldown import Cooldowns
-from aiproxy.routing.faults import Fault
+from aiproxy.routing.faults import NOT_FOUND, Fault
 from aiproxy.routing.retryafter import MAX_SECONDS
 from aiproxy.routing.roundrobin import MAX_MODEL_CHARACTERS, SmoothRoundRobin
 from aiproxy.services.credentials import Credentials
@@ -107,7 +107,7 @@ class Balancer(Service):
         limits = self._settings.circuit_breaker
         if not fault.counted(retry_after, limits.cooldown_seconds):
             self.released(pick)
-        elif self._breaker.failed(name, model, now, pick.probe):
+        elif self._breaker.failed(name, model, now, pick.probe, fault.name):
             self.log.warn(  # noqa: G010 (Twisted's name)
                 "breaker of {upstream}/{model} opened after {failures} failures, last: {fault}",
                 upstream=name,
@@ -126,13 +126,15 @@ class Balancer(Service):
         if not self._upstreams:
             return NoUpstream("No upstream is configured.", status=503, kind="unavailable")
         serving = models.serving(self._upstreams.values(), model)
-        if not serving:
+        now = self._clock.seconds()
+        reasons = (self._breaker.reason(upstream.name, model, now) for upstream in serving)
+        # To wait helps no client that asks for what none of them has.
+        if all(reason == NOT_FOUND.name for reason in reasons):
             return NoUpstream(
                 f"No upstream serves the model {model[:MAX_MODEL_CHARACTERS]!r}.",
                 status=404,
                 kind="model_not_found",
             )
-        now = self._clock.seconds()
         soonest = min(
             max(
                 self._breaker.wait(upstream.name, model, now),

@@ -12,6 +12,7 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from aiproxy.messages import Credential, Headers, header
 from aiproxy.providers.contract import Call, Prepared, Provider
+from aiproxy.redaction import Secret, without
 from aiproxy.routing.retryafter import retry_after
 from aiproxy.settings import Timeouts, Upstream
 from aiproxy.translate.client import Client
@@ -20,6 +21,7 @@ from aiproxy.translate.trail import Trail
 from aiproxy.upstream.client import UpstreamClient, UpstreamReply
 from aiproxy.wire import COUNTING, INBOUND, OUTBOUND
 from aiproxy.wire.errortext import is_stale_proof
+from aiproxy.wire.jsontext import try_read
 from aiproxy.wire.relay import EMPTY, Origin, connect, convert, unfolded
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -45,6 +47,13 @@ class Attempt:
         Raises: UpstreamError; the trail's outcome is "broken" when the client has seen part of it.
         Raises: BadRequest when this upstream's protocol cannot carry the call.
         """
+        try:
+            await self._ask_twice(model, credential)
+        except UpstreamRefused as error:
+            # Vendors quote the key that they were shown.
+            raise UpstreamRefused(_without(error.reply, credential.secret)) from None
+
+    async def _ask_twice(self, model: str, credential: Credential) -> None:
         try:
             await self._ask(model, credential)
         except UpstreamRefused as error:
@@ -95,7 +104,9 @@ class Attempt:
         if isinstance(said, ir.Response):
             return ErrorReply(reply.status, "upstream", f"the upstream answered {reply.status}")
         pause = retry_after(reply.headers, said.retry_after, time.time())
-        return replace(said, retry_after=pause)
+        # What a server in between says, HTML for instance, is in nobody's dialect.
+        native = said.native if "error" in (try_read(body, dict) or ()) else None
+        return replace(said, retry_after=pause, native=native)
 
     async def _whole(self, reply: UpstreamReply) -> None:
         body = await reply.whole(MAX_ANSWER_BYTES)
@@ -178,3 +189,13 @@ class Attempt:
 
     def _origin(self) -> Origin:
         return Origin(self.call.head.model, self.call.id, int(time.time()))
+
+
+def _without(reply: ErrorReply, secret: Secret) -> ErrorReply:
+    """The error with the credential masked that paid for the attempt."""
+    native = reply.native
+    if native is not None:
+        text = native.body.decode("utf-8", "surrogateescape")
+        body = without(text, secret).encode("utf-8", "surrogateescape")
+        native = replace(native, body=body)
+    return replace(reply, message=without(reply.message, secret), native=native)

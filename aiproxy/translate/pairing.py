@@ -15,12 +15,15 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from aiproxy.errors import UpstreamError, UpstreamRefused
+from aiproxy.errors import UpstreamError, UpstreamProtocolError, UpstreamRefused
 from aiproxy.framing import sse
 from aiproxy.translate.client import Client
 from aiproxy.upstream.body import SSEBody
 from aiproxy.upstream.client import UpstreamReply
 from aiproxy.wire.relay import Relay
+
+MAX_HELD_BYTES = 32 * 1024 * 1024
+"""Of what comes before the first content; some vendors repeat the whole request there."""
 
 _FAREWELL_SECONDS = 1.0
 """How long an upstream may take to end its connection after its terminal event."""
@@ -41,6 +44,7 @@ class Pairing:
         self._commit = commit
         self._clock = clock
         self._held: list[bytes] = []
+        self._held_bytes = 0
         self._ended: Deferred[None] = Deferred()
         self.committed = False
 
@@ -80,8 +84,11 @@ class Pairing:
             return
         if self.committed:
             self._client.write(data)
-        else:
-            self._held.append(data)
+            return
+        self._held.append(data)
+        self._held_bytes += len(data)
+        if self._held_bytes > MAX_HELD_BYTES:
+            raise UpstreamProtocolError(f"no content in {MAX_HELD_BYTES} bytes")
 
     def _open(self) -> None:
         if self.committed:

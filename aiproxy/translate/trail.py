@@ -20,6 +20,10 @@ _RETURNED = (
 )
 """Upstream headers (prefixes end in "-") that a client of the same wire gets to see."""
 
+_MOST_LOSSES = 50
+_LONGEST_WORD = 80
+_LONGEST_VALUE = 1000
+
 
 class Trail:
     """
@@ -52,8 +56,10 @@ class Trail:
         self._losses.clear()
 
     def lost(self, losses: Iterable[ir.Loss]) -> None:
+        """At most `_MOST_LOSSES` are kept: a client may make up any number of fields."""
         for loss in losses:
-            self._losses.setdefault(loss.feature, loss)
+            if len(self._losses) < _MOST_LOSSES:
+                self._losses.setdefault(loss.feature, loss)
 
     def failed(self, error: AIProxyError) -> None:
         self.errors.append(error.reply)
@@ -68,10 +74,14 @@ class Trail:
                 ("x-aiproxy-attempts", str(self.attempts)),
             ]
         if self._losses:
-            own.append(("x-aiproxy-losses", ", ".join(self._losses)))
+            own.append(("x-aiproxy-losses", ", ".join(map(_word, self._losses))))
         if self.estimated:
             own.append(("x-aiproxy-estimated", "true"))
-        passed = [pair for pair in upstream_headers if native and _is_returned(pair[0].lower())]
+        passed = [
+            (name, _printable(value))
+            for name, value in upstream_headers
+            if native and _is_returned(name.lower())
+        ]
         return (*own, *passed)
 
 
@@ -83,5 +93,10 @@ def _is_returned(name: str) -> bool:
 
 
 def _printable(text: str) -> str:
-    """`text` as a header value: what is no printable ASCII becomes "?"."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text)
+    """The beginning of `text` as a header value: what is no printable ASCII becomes "?"."""
+    return "".join(char if " " <= char <= "~" else "?" for char in text[:_LONGEST_VALUE])
+
+
+def _word(feature: str) -> str:
+    """A feature as an item of a list; some are named by the client."""
+    return _printable(feature[:_LONGEST_WORD]).replace(",", "?")

@@ -7,6 +7,7 @@ service; `routing.faults` says after each failure which of the three may be trie
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -245,5 +246,8 @@ def _say(call: Call, client: Client, trail: Trail, reply: ErrorReply) -> None:
             headers = (*headers, ("retry-after", str(max(1, round(reply.retry_after)))))
         client.reply(encoded.status, headers, encoded.body)
         return
-    client.write(wire.StreamEncoder(call.decode()).encode(ir.Broken(replace(reply, native=None))))
+    encoder = wire.StreamEncoder(call.decode())
+    started = ir.Started(call.id, call.head.model, int(time.time()))
+    broken = ir.Broken(replace(reply, native=None))
+    client.write(encoder.encode(started) + encoder.encode(broken))
     client.abort()

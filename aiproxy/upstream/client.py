@@ -115,6 +115,7 @@ class UpstreamClient:
             reactor=self._reactor,
         )
         response = await deadline.guard(answered)
+        lease.head_is_there()
         return UpstreamReply(response, agent.content_encoding, self._reactor, timeouts, lease)
 
 

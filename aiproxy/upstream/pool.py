@@ -10,6 +10,7 @@ the peer to take what is queued, and with TLS for its farewell.)
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 _MAX_IDLE_PER_HOST = 20
 
+# With the beginning of the body, of which one read may hold 64 KiB.
+_MAX_HEAD_BYTES = 256 * 1024
+
 # Below the 60 seconds after which common servers and load balancers close an idle connection, so
 # that seldom the one is closing what the other begins to use.
 _MAX_IDLE_SECONDS = 50
@@ -54,7 +58,8 @@ class Pool:
         self._kept.cachedConnectionTimeout = _MAX_IDLE_SECONDS
         self._kept.retryAutomatically = False
         self._single_use = HTTPConnectionPool(reactor, persistent=False)
-        self._leases: WeakKeyDictionary[HTTP11ClientProtocol, Lease] = WeakKeyDictionary()
+        # The values must not lead back to their keys, or no entry would ever go away.
+        self._uses: WeakKeyDictionary[HTTP11ClientProtocol, _Use] = WeakKeyDictionary()
 
     def lease(self) -> Lease:
         """For one call: an idle connection when there is one, else a new one that will be kept."""
@@ -66,11 +71,22 @@ class Pool:
 
     def close(self) -> Deferred[None]:
         """Cuts every connection, also those in use; fires when they are gone."""
-        for connection in list(self._leases):
+        for connection in list(self._uses):
             _cut(connection)
         # An aborted transport reports its end in the reactor's next round.
         gone: Deferred[None] = deferLater(self._reactor, 0)
         return gone.addCallback(lambda _: self._kept.closeCachedConnections())
+
+
+@dataclass(eq=False, slots=True)
+class _Use:
+    """
+    What the pool knows of the call that uses a connection, or used it last.
+
+    head_bytes: read before the head of the answer was complete; None from then on.
+    """
+
+    head_bytes: int | None = 0
 
 
 class Lease:
@@ -86,6 +102,7 @@ class Lease:
         self._connections = connections
         self._on_ready: Callable[[], None] | None = None
         self._connection: HTTP11ClientProtocol | None = None
+        self._use = _Use()
         self.persistent = connections.persistent
         self.is_reused = False
 
@@ -109,15 +126,22 @@ class Lease:
     def abort(self) -> None:
         """Cuts the connection at once, unless the call is over and the connection another's."""
         connection = self._connection
-        if connection is None or self._pool._leases.get(connection) is not self:
+        if connection is None or self._pool._uses.get(connection) is not self._use:
             return
         if connection.state != "QUIESCENT":
             _cut(connection)
 
+    def head_is_there(self) -> None:
+        """From now on there is no limit to what the server sends."""
+        self._use.head_bytes = None
+
     def _connected(self, connection: HTTP11ClientProtocol, is_tls: bool) -> HTTP11ClientProtocol:
-        self.is_reused = connection in self._pool._leases
-        self._pool._leases[connection] = self
+        uses = self._pool._uses
+        self.is_reused = connection in uses
+        uses[connection] = self._use
         self._connection = connection
+        if not self.is_reused:
+            _bound_heads(connection, uses)
         if is_tls and not self.is_reused:
             # The request is queued at once; TLS sends it after its handshake, and says so.
             connection.handshakeCompleted = self._on_ready  # type: ignore[attr-defined]
@@ -125,6 +149,24 @@ class Lease:
         elif self._on_ready is not None:
             self._on_ready()
         return connection
+
+
+def _bound_heads(
+    connection: HTTP11ClientProtocol, uses: WeakKeyDictionary[HTTP11ClientProtocol, _Use]
+) -> None:
+    """twisted.web keeps as many headers, and skips as many 1xx answers, as a server sends."""
+    received = connection.dataReceived
+
+    def data_received(data: bytes) -> None:
+        use = uses[connection]
+        if use.head_bytes is not None:
+            use.head_bytes += len(data)
+            if use.head_bytes > _MAX_HEAD_BYTES:
+                _cut(connection)
+                return
+        received(data)
+
+    connection.dataReceived = data_received  # type: ignore[method-assign]
 
 
 def _cut(connection: HTTP11ClientProtocol) -> None:

@@ -73,6 +73,15 @@ class Channel(HTTPChannel):
         # Not HTTPChannel's own, which would restart the timer.
         super(HTTPChannel, self).dataReceived(data)
 
+    def headerReceived(self, line: bytes) -> bool:
+        try:
+            is_good: bool = super().headerReceived(line)
+        except ValueError:
+            # A Content-Length of more digits than Python takes for a number.
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return is_good
+
     def allHeadersReceived(self) -> None:
         super().allHeadersReceived()
         if self.length != 0 and not self._is_parting:

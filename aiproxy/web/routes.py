@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map
@@ -86,7 +86,17 @@ class Routes:
             raise WrongMethod(error.valid_methods or ()) from None
         except HTTPException:
             raise missing from None
+        if "%" in path and not self._leads_to(unquote(path), method, name):
+            raise missing
         return self._by_name[name]
+
+    def _leads_to(self, path: str, method: str, name: str) -> bool:
+        """Whether Klein, which decodes the path first, finds the same."""
+        try:
+            found, _ = self._matcher.match(path, method)
+        except HTTPException:
+            return False
+        return bool(found == name)
 
     def dialect(self, path: str, headers: Headers) -> str:
         """

@@ -113,6 +113,16 @@ class PlaceTests(SynchronousTestCase):
             "https://host.test/v1beta/models/mapped:streamGenerateContent?alt=sse&z=1&a=2",
         )
 
+    def test_query_that_changes_the_form_of_the_answer(self) -> None:
+        """What no wire could read, and would pass for the upstream's fault, is not asked for."""
+        for query in ("alt=proto", "$alt=media", "%61lt=sse", "fields=x&callback=f", "%24alt=json"):
+            for action, rest in (("generateContent", ""), ("streamGenerateContent", "?alt=sse")):
+                path = f"/v1beta/models/m:{action}?{query}"
+                self.assertEqual(
+                    prepared("gemini", call("gemini", path=path)).http.url,
+                    f"https://host.test/v1beta/models/mapped:{action}{rest}",
+                )
+
     def test_operations(self) -> None:
         """Besides answers, an upstream counts tokens for every client, if it can count at all."""
         count = {

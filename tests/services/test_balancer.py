@@ -219,6 +219,19 @@ class WhyNoneTests(BalancerCase):
         reply = self.balancer.why_none("m").reply
         self.assertEqual((reply.status, reply.kind, reply.retry_after), (503, "unavailable", 10))
 
+    def test_resting_because_nobody_has_it(self) -> None:
+        """A mistyped model is none, also while the breaker spares the upstreams the question."""
+        self.start(upstream("a"), upstream("b"))
+        for _ in range(3):
+            self.call("ab", "typo", faults.NOT_FOUND)
+        self.assertIsNone(self.balancer.pick("typo"))
+        reply = self.balancer.why_none("typo").reply
+        self.assertEqual((reply.status, reply.kind), (404, "model_not_found"))
+        self.clock.advance(15)
+        self.balancer.failed(self.pick("typo"), faults.UPSTREAM)
+        reply = self.balancer.why_none("typo").reply
+        self.assertEqual((reply.status, reply.kind), (503, "unavailable"))
+
     def test_nothing_configured(self) -> None:
         """Without upstreams the service is unavailable, whatever the model."""
         self.start(upstream("a", enabled=False))

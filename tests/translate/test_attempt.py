@@ -5,7 +5,17 @@ from __future__ import annotations
 import json
 
 from aiproxy.settings import BreakerSettings
-from tests.translate.stage import ANSWER, BLOCK, DELTA, END, START, Stage, error_body, upstream
+from tests.translate.stage import (
+    ANSWER,
+    BLOCK,
+    DELTA,
+    END,
+    START,
+    Stage,
+    error_body,
+    event,
+    upstream,
+)
 
 
 class ClockTests(Stage):
@@ -50,6 +60,41 @@ class ClockTests(Stage):
         self.clock.advance(1)
         self.latest.write(END)
         self.assertEqual(self.ended(running).first_event, 5)
+
+
+class VendorWordsTests(Stage):
+    def test_quoted_key(self) -> None:
+        """A key that an upstream quotes in its error reaches neither client nor log."""
+        self.start(upstream("a", tokens=["odd canary"]))
+        for wire in ("anthropic", "chat"):
+            running = self.ask(wire)
+            message = "not to be had with odd canary"
+            self.latest.answer(400, error_body("invalid_request_error", message))
+            self.assertIn("not to be had", running.client.data.decode())
+            said = [
+                *running.client.data.decode().splitlines(),
+                *map(repr, self.ended(running).errors),
+            ]
+            self.assertNotIn("canary", "".join(said))
+
+    def test_quoted_key_in_a_good_status(self) -> None:
+        """An error inside a 200 is cleaned as well."""
+        self.start(upstream("a", tokens=["odd canary"]))
+        running = self.ask(stream=True)
+        self.latest.begin()
+        self.latest.write(event(error_body("invalid_request_error", "is odd canary a key?")))
+        self.assertIn(b"a key?", running.client.data)
+        self.assertNotIn(b"canary", running.client.data)
+
+    def test_page_of_a_gateway(self) -> None:
+        """A client of the same wire gets its own dialect, not what some server in between says."""
+        self.start()
+        for body in (b"<html><title>413 Too Large</title></html>", b"", b"{}", b"[1", b'"error"'):
+            running = self.ask()
+            self.latest.answer(413, body)
+            self.assertEqual(running.client.status, 413)
+            said = json.loads(running.client.data)
+            self.assertEqual((said["type"], said["error"]["type"]), ("error", "request_too_large"))
 
 
 class StaleProofTests(Stage):

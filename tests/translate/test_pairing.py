@@ -6,7 +6,9 @@ import json
 
 from twisted.internet.defer import CancelledError
 
+from aiproxy.framing import sse
 from aiproxy.settings import BreakerSettings
+from aiproxy.translate import pairing
 from tests.translate.stage import (
     ANSWER,
     BLOCK,
@@ -46,6 +48,18 @@ class GateTests(Stage):
         self.assertEqual(trail.outcome, "ok")
         self.assertEqual((trail.usage.input, trail.usage.output), (3, 2))  # type: ignore[union-attr]
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothing_but_preliminaries(self) -> None:
+        """An upstream that never comes to the point fails before it fills the memory."""
+        self.patch(pairing, "MAX_HELD_BYTES", 1000)
+        self.start(upstream("a"), upstream("b"))
+        running = self.ask(stream=True)
+        self.latest.begin()
+        self.latest.write(PING * 100)
+        self.assertEqual(self.asked, "ab")
+        self.latest.begin()
+        self.latest.write(START, BLOCK, DELTA * 100, END)
+        self.assertEqual(self.ended(running).outcome, "ok")
 
     def test_failures_before_content(self) -> None:
         """Whatever goes wrong before the first content happens unseen: another one answers."""
@@ -261,8 +275,12 @@ class HeartbeatTests(Stage):
             self.assertEqual(running.client.ending, "aborted")
             said = running.client.data.removeprefix(beat)
             self.assertIn(b"as the vendor says", said)
-            if wire == "chat":
-                self.assertIn("error", json.loads(said.split(b"\n")[0].removeprefix(b"data: ")))
+            events = [json.loads(message.data) for message in sse.SSEDecoder().feed(said)]
+            self.assertEqual("error" in events[-1], wire != "responses")
+            if wire == "responses":
+                # Complete, for clients that know a call by its id.
+                self.assertEqual(events[-1]["type"], "response.failed")
+                self.assertIn("id-1", events[-1]["response"]["id"])
 
     def test_in_the_middle(self) -> None:
         """Once there is content, a pause is filled with what each dialect's clients count."""

@@ -53,6 +53,17 @@ class TrailTests(SynchronousTestCase):
         self.assertIn(("x-aiproxy-losses", "top-k, stop"), self.trail.headers())
         self.assertEqual(len(self.trail.losses), 2)
 
+    def test_losses_that_a_client_makes_up(self) -> None:
+        """Names of unknown fields cannot make the header long, end it or add to the list."""
+        self.trail.attempt("a", "m" * 5000)
+        self.trail.lost(ir.Loss(f"{at}, x\r\ny: \u6a21" + "z" * 5000) for at in range(5000))
+        headers = self.trail.headers((("request-id", "a\x00\r\nb"),), native=True)
+        self.assertIn(("request-id", "a???b"), headers)
+        features = dict(headers)["x-aiproxy-losses"].split(", ")
+        self.assertEqual(len(features), len(self.trail.losses))
+        self.assertEqual(features[0][:12], "0? x??y: ?zz")
+        self.assertLess(sum(len(value) for _, value in headers), 8000)
+
     def test_upstream_headers(self) -> None:
         """A client of the same wire sees the vendor's limits and ids, and nothing else."""
         self.assertEqual(self.trail.headers(UPSTREAM)[1:], ())

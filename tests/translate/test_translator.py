@@ -349,7 +349,7 @@ class FallbackTests(Stage):
 
     def balancer_opens(self) -> None:
         running = self.ask()
-        self.refuse(404, "not_found_error")
+        self.refuse(403, "permission_error")
         self.ended(running)
 
 

@@ -4,18 +4,26 @@ Tests of aiproxy.upstream.pool over real sockets: connections kept, lost, cut, a
 
 from __future__ import annotations
 
+import gc
 from ipaddress import ip_address
 from typing import Any
 
 from cryptography import x509
 from twisted.internet import ssl
 from twisted.internet.defer import CancelledError
+from twisted.web._newclient import HTTP11ClientProtocol
 
 from aiproxy.errors import UpstreamTimeout, UpstreamUnreachable
 from aiproxy.messages import HttpRequest
 from aiproxy.upstream.body import SSEBody
 from tests.upstream.cases import LIMIT, ONE, ClientCase, Inbox, asynchronous
 from tests.upstream.servers import certificate, timeouts
+
+
+def _protocols() -> int:
+    """How many connections to servers the process remembers."""
+    gc.collect()
+    return sum(isinstance(thing, HTTP11ClientProtocol) for thing in gc.get_objects())
 
 
 class ConnectionTests(ClientCase):
@@ -67,6 +75,42 @@ class ConnectionTests(ClientCase):
         """A clock that runs out on a kept connection does not send the request again."""
         await self.answered()
         await self.assertFailure(self.post(headers=0.05), UpstreamTimeout)
+        self.assertEqual(len(self.server.connections), 1)
+
+    @asynchronous
+    async def test_gone_connections_are_forgotten(self) -> None:
+        """Nothing stays in memory of a connection that is gone."""
+        before = _protocols()
+        for _ in range(3):
+            sent = self.post()
+            connection = await self.server.request()
+            connection.answer(b"ok", b"Connection: close")
+            await (await sent).whole(LIMIT)
+            connection.close()
+            await connection.lost
+        del sent
+        await self.wait(0.05)
+        self.assertEqual(_protocols(), before)
+
+    @asynchronous
+    async def test_endless_head(self) -> None:
+        """A head without end costs the connection, not the memory."""
+        sent = self.post()
+        connection = await self.server.request()
+        connection.write(b"HTTP/1.1 200 OK\r\n")
+        for _ in range(40):
+            connection.write(b"X-More: %b\r\n" % (b"x" * 8000) * 2)
+        await self.assertFailure(sent, UpstreamUnreachable)
+        await connection.lost
+
+    @asynchronous
+    async def test_long_answer_after_a_long_head(self) -> None:
+        """What bounds the head does not bound the answer, nor the next one on the connection."""
+        for _ in range(2):
+            sent = self.post()
+            connection = await self.server.request()
+            connection.answer(b"x" * LIMIT, *[b"X-More: %b" % (b"x" * 8000)] * 20)
+            self.assertEqual(len(await (await sent).whole(LIMIT)), LIMIT)
         self.assertEqual(len(self.server.connections), 1)
 
     @asynchronous

@@ -124,6 +124,7 @@ class ClosingTests(WebCase):
             b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
             b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
             b"POST /v1/messages HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+            b"POST /v1/messages HTTP/1.1\r\nContent-Length: %b\r\n\r\n" % (b"9" * 5000),
             b"POST /v1/messages HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
             b"POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n",
             b"POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",

@@ -67,6 +67,18 @@ class FindTests(SynchronousTestCase):
             error = self.assertRaises(BadRequest, self.routes.find, "POST", path)
             self.assertEqual(error.reply.status, 404, path)
 
+    def test_what_klein_would_not_find(self) -> None:
+        """A path whose decoded form is no route is none either; other escapes are a name's."""
+        for name in ("%2Fx", "a%0Ab", "%0d%0aX: y"):
+            for method, path in (
+                ("POST", f"/v1beta/models/{name}:countTokens"),
+                ("GET", f"/v1/models/{name}"),
+            ):
+                error = self.assertRaises(BadRequest, self.routes.find, method, path)
+                self.assertEqual(error.reply.status, 404, path)
+        for name in ("a%2Fb", "%E6%A8%A1", "a%3Ab", "..%2F..", "a%2F%2Fb"):
+            self.assertEqual(self.routes.find("GET", f"/v1/models/{name}").name, "one")
+
     @given(st.text(max_size=40), st.sampled_from(["GET", "POST", "\xff"]))
     def test_total(self, path: str, method: str) -> None:
         """Any path gives a route or a BadRequest, and has a dialect."""

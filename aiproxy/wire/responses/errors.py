@@ -37,6 +37,9 @@ _WHOLE: Mapping[ErrorKind, tuple[int, str, str | None]] = {
     "internal": (500, "server_error", None),
 }
 
+_KIN = frozenset({"chat", NAME})
+"""Wires whose code words are OpenAI's."""
+
 # Inside a stream only the code tells. Codex acts on context_length_exceeded, insufficient_quota,
 # rate_limit_exceeded, server_is_overloaded and invalid_prompt; anything else it tries again.
 _IN_STREAM: Mapping[ErrorKind, str] = {
@@ -107,12 +110,12 @@ def encode_error(error: ErrorReply) -> tuple[int, bytes]:
     status, type_, code = _WHOLE[error.kind]
     if error.kind == "upstream" and error.status in (501, 502):
         status, code = 502, "upstream_error"
-    inner = {
-        "message": _with_wait(error),
-        "type": type_,
-        "param": error.param,
-        "code": code or error.code,
-    }
+    if code is None and (error.native is None or error.native.wire in _KIN):
+        code = error.code
+    if error.kind == "not_found" and error.native is not None:
+        # What else a vendor can lack here.
+        code = "model_not_found"
+    inner = {"message": _with_wait(error), "type": type_, "param": error.param, "code": code}
     return status, jsontext.write({"error": inner})
 
 

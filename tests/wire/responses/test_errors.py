@@ -6,7 +6,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aiproxy.errors import ErrorKind, ErrorReply
+from aiproxy.errors import ErrorKind, ErrorReply, Native
 from aiproxy.wire import responses
 
 
@@ -39,6 +39,17 @@ class EncodeTests(SynchronousTestCase):
         error = ErrorReply(400, "invalid_request", "m", code="unsupported_parameter")
         body = json.loads(responses.encode_reply(error, None).body)
         self.assertEqual(body["error"]["code"], "unsupported_parameter")
+
+    def test_foreign_code(self) -> None:
+        """Words of other vendors say nothing to OpenAI's clients."""
+        native = Native("gemini", b"{}")
+        for kind, status, word, code in (
+            ("invalid_request", 400, "INVALID_ARGUMENT", None),
+            ("not_found", 404, "NOT_FOUND", "model_not_found"),
+        ):
+            error = ErrorReply(status, kind, "m", code=word, native=native)  # type: ignore[arg-type]
+            body = json.loads(responses.encode_reply(error, None).body)
+            self.assertEqual(body["error"]["code"], code)
 
 
 class DecodeTests(SynchronousTestCase):
