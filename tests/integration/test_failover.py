@@ -67,27 +67,38 @@ class FailoverTests(FailoverCase):
         simulator, url = self.simulator()
         self.program = await self.start(
             "circuit_breaker: {failures: 3, probe_after: 600}\nupstreams:\n"
-            + upstream("only", url, more="available_models: [error-404, echo]")
+            + upstream("only", url, more="available_models: [error-403, echo]")
         )
         for _ in range(3):
-            self.assertEqual((await self.ask("error-404")).status, 404)
+            self.assertEqual((await self.ask("error-403")).status, 502)
         asked = len(simulator.record.requests)
-        refused = await self.ask("error-404")
+        refused = await self.ask("error-403")
         self.assertEqual(refused.status, 503)
         self.assertGreater(int(refused.headers["retry-after"]), 0)
         self.assertEqual(refused.json["type"], "error")
         self.assertEqual(len(simulator.record.requests), asked)
-        self.assertEqual(await self.unavailable(), [("only", "error-404")])
+        self.assertEqual(await self.unavailable(), [("only", "error-403")])
         self.assertEqual((await get(self.program.url + "/models")).json, ["echo"])
         self.assertEqual((await self.ask("echo")).status, 200)
-        pair = {"upstream_name": "only", "model_name": "error-404"}
+        pair = {"upstream_name": "only", "model_name": "error-403"}
         reset = await post(self.program.url + "/reset-model", pair)
         self.assertEqual((reset.status, reset.json), (200, {"status": "ok"}))
         again = await post(self.program.url + "/reset-model", pair)
         self.assertEqual(again.status, 404)
         self.assertEqual(await self.unavailable(), [])
-        self.assertEqual((await self.ask("error-404")).status, 404)
+        self.assertEqual((await self.ask("error-403")).status, 502)
         self.assertEqual(len(simulator.record.requests), asked + 2)
+
+    @outside
+    async def test_breaker_of_an_unknown_model(self) -> None:
+        """What no upstream has stays "not found" for the client, who would wait in vain."""
+        simulator, url = self.simulator()
+        self.program = await self.start(
+            "circuit_breaker: {failures: 2, probe_after: 600}\nupstreams:\n" + upstream("only", url)
+        )
+        for _ in range(4):
+            self.assertEqual((await self.ask("error-404")).status, 404)
+        self.assertEqual(len(simulator.record.requests), 2)
 
     @outside
     async def test_probe(self) -> None:
@@ -95,9 +106,9 @@ class FailoverTests(FailoverCase):
         simulator, url = self.simulator()
         self.program = await self.start(
             "circuit_breaker: {failures: 1, probe_after: 0.3}\nupstreams:\n"
-            + upstream("only", url, more="model_mappings: {m: fail-1-404}")
+            + upstream("only", url, more="model_mappings: {m: fail-1-403}")
         )
-        self.assertEqual((await self.ask("m")).status, 404)
+        self.assertEqual((await self.ask("m")).status, 502)
         self.assertEqual((await self.ask("m")).status, 503)
         self.assertEqual(len(simulator.record.requests), 1)
 
