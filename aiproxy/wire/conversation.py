@@ -28,14 +28,17 @@ def settled(turns: Iterable[Turn], wire: str = "") -> tuple[Turn, ...]:
     between a call and its result.
     """
     merged = _merged(turns, wire)
+    offered = _offers(merged)
     out: list[Turn] = []
-    for at, turn in enumerate(merged):
+    for turn, offer in zip(merged, offered, strict=True):
         calls = [part for part in turn.parts if isinstance(part, ToolCall)]
         if turn.role == "assistant" and calls:
-            out += [turn, Turn("user", _taken_answers(calls, merged, at + 1))]
+            out += [turn, Turn("user", offer.take(calls))]
+        elif turn.role == "user":
+            out.append(_without_results(replace(turn, parts=offer.rest(turn.parts))))
         elif turn.parts:
             out.append(_without_results(turn))
-    return tuple(_merged(out, wire))
+    return tuple(_merged([turn for turn in out if turn.parts], wire))
 
 
 def leading_instructions(request: Request) -> tuple[tuple[Part, ...], tuple[Turn, ...]]:
@@ -85,40 +88,61 @@ def _unproved(parts: Iterable[Part]) -> tuple[Part, ...]:
 
 
 def _merged(turns: Iterable[Turn], wire: str) -> list[Turn]:
-    out: list[Turn] = []
+    # A run's parts are put together once: clients send thousands of turns of one role.
+    runs: list[tuple[Turn, list[Part]]] = []
     for turn in turns:
-        last = out[-1] if out else None
+        last = runs[-1][0] if runs else None
         if (
             last is not None
             and turn.role == last.role
             and turn.role in ("user", "assistant")
             and _own(turn.extras, wire) == _own(last.extras, wire)
         ):
-            extras = last.extras or turn.extras
-            out[-1] = replace(last, parts=last.parts + turn.parts, extras=extras)
+            parts = runs[-1][1]
+            parts += turn.parts
+            runs[-1] = replace(last, extras=last.extras or turn.extras), parts
         else:
-            out.append(turn)
-    return out
+            runs.append((turn, list(turn.parts)))
+    return [replace(turn, parts=tuple(parts)) for turn, parts in runs]
 
 
 def _own(extras: Extras | None, wire: str) -> Extras | None:
     return extras if extras is not None and extras.wire == wire else None
 
 
-def _taken_answers(calls: Sequence[ToolCall], turns: list[Turn], start: int) -> tuple[Part, ...]:
-    """The results of `calls`, taken out of the first user turn at or behind `start`."""
-    results: dict[str, ToolResult] = {}
-    at = next((at for at in range(start, len(turns)) if turns[at].role == "user"), None)
-    if at is not None:
-        wanted = {call.id for call in calls}
-        rest: list[Part] = []
-        for part in turns[at].parts:
-            if isinstance(part, ToolResult) and part.call_id in wanted:
-                results[part.call_id] = part
-            else:
-                rest.append(part)
-        turns[at] = replace(turns[at], parts=tuple(rest))
-    return tuple(_answer(call, results.get(call.id)) for call in calls)
+class _Offer:
+    """The results in one user turn, for the calls before it."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._results = {part.call_id: part for part in parts if isinstance(part, ToolResult)}
+        self._taken: set[str] = set()
+
+    def take(self, calls: Iterable[ToolCall]) -> tuple[Part, ...]:
+        """The answers of `calls`, which nobody else gets."""
+        answers = tuple(_answer(call, self._results.get(call.id)) for call in calls)
+        for answer in answers:
+            self._taken.add(answer.call_id)
+            self._results.pop(answer.call_id, None)
+        return answers
+
+    def rest(self, parts: Iterable[Part]) -> tuple[Part, ...]:
+        """`parts` of the turn without what was taken."""
+        return tuple(
+            part
+            for part in parts
+            if not (isinstance(part, ToolResult) and part.call_id in self._taken)
+        )
+
+
+def _offers(turns: Sequence[Turn]) -> list[_Offer]:
+    """For each turn what the first user turn at or behind it has to offer."""
+    offers: list[_Offer] = []
+    offer = _Offer(())
+    for turn in reversed(turns):
+        if turn.role == "user":
+            offer = _Offer(turn.parts)
+        offers.append(offer)
+    return offers[::-1]
 
 
 def _answer(call: ToolCall, result: ToolResult | None) -> ToolResult:

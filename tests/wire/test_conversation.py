@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -45,6 +47,20 @@ class SettledTests(SynchronousTestCase):
         self.assertEqual([getattr(part, "call_id", "") for part in parts], ["a", "b", ""])
         self.assertEqual([part.name for part in parts[:2] if isinstance(part, ir.ToolResult)],
                          ["f", "g"])  # fmt: skip
+
+    def test_many_turns(self) -> None:
+        """Time grows with the length of a history, not with its square."""
+        count = 20_000
+        note = ir.Turn("system", (ir.Text("note"),))
+        calls = [turn for at in range(count) for turn in (assistant(call(str(at))), note)]
+        for turns in (
+            [user(ir.Text("x"))] * count * 4,
+            calls,
+            [*calls, user(*(result(str(at)) for at in range(count)))],
+        ):
+            began = time.process_time()
+            settled(turns)
+            self.assertLess(time.process_time() - began, 2.5)
 
     def test_a_missing_result_is_made_up_as_an_error(self) -> None:
         """An interrupted call gets an answer, also at the very end."""

@@ -7,7 +7,8 @@ API reference, "Create a Message" and "Streaming Messages".
 
 from __future__ import annotations
 
-import msgspec
+from functools import cache
+
 from msgspec import Raw, Struct
 
 NAME = "anthropic"
@@ -219,6 +220,7 @@ class StreamShape(Struct, gc=False):
     error: Raw = Raw()
 
 
+@cache
 def known(shape: type[Struct]) -> frozenset[str]:
     """The JSON names that `shape` reads."""
-    return frozenset(field.encode_name for field in msgspec.structs.fields(shape))
+    return frozenset(shape.__struct_encode_fields__)

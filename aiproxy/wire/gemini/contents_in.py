@@ -8,8 +8,9 @@ need no ids on this wire: they are matched by name and order.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import msgspec
@@ -45,9 +46,10 @@ class ContentsReader:
     """Reads one conversation from its beginning."""
 
     def __init__(self) -> None:
-        self._turns: list[Turn] = []
+        # What each turn is made of; its parts are joined when it is known to be complete.
+        self._turns: list[tuple[Role, list[Sequence[Part]]]] = []
         self._calls = 0
-        self._waiting: list[ToolCall] = []
+        self._waiting = _Waiting()
 
     def turns(self, contents: Iterable[shapes.Content]) -> tuple[Turn, ...]:
         """Raises: BadRequest, naming the part at fault."""
@@ -62,7 +64,7 @@ class ContentsReader:
                 for part in self._part(value, f"contents[{at}].parts[{index}]")
             ]
             self._add(role, parts)
-        return tuple(self._turns)
+        return tuple(Turn(role, _joined(groups)) for role, groups in self._turns)
 
     def _add(self, role: Role, parts: Sequence[Part]) -> None:
         """Results that stand among the model's own parts (of tools at the server) are a turn."""
@@ -70,11 +72,10 @@ class ContentsReader:
             self._extend("user" if is_result else role, tuple(group))
 
     def _extend(self, role: Role, parts: Sequence[Part]) -> None:
-        last = self._turns[-1] if self._turns else None
-        if role == "assistant" and last is not None and last.role == role:
-            self._turns[-1] = Turn(role, _joined([*last.parts], parts, across=True))
+        if role == "assistant" and self._turns and self._turns[-1][0] == role:
+            self._turns[-1][1].append(parts)
         else:
-            self._turns.append(Turn(role, _joined([], parts, across=False)))
+            self._turns.append((role, [parts]))
 
     def _part(self, value: JSON, where: str) -> Sequence[Part]:
         part = read_part(value, where)
@@ -105,7 +106,7 @@ class ContentsReader:
         call_id = call.id or derived_id(INVENTED, call.name, self._calls)
         proof = proof_of(part.thought_signature) if part.thought_signature else None
         made = ToolCall(call_id, call.name, _arguments(call, where), proof=proof, extras=extras)
-        self._waiting.append(made)
+        self._waiting.add(made)
         if proof is not None and proof.family != FAMILY:
             # Put there by our encoder, for want of a better place: see `parts_out`.
             return (Reasoning("", proof), replace(made, proof=None))
@@ -127,16 +128,47 @@ class ContentsReader:
 
     def _answered(self, result: shapes.FunctionResponse) -> ToolCall | None:
         """The call that `result` belongs to: the one with its id, else the oldest of its name."""
-        by_id = (call for call in self._waiting if result.id and call.id == result.id)
-        unnamed = (
-            call
-            for call in self._waiting
-            if call.name == result.name and (not result.id or call.id.startswith(INVENTED))
-        )
-        call = next(by_id, None) or next(unnamed, None)
-        if call is not None:
-            self._waiting.remove(call)
-        return call
+        name = result.name or ""
+        if not result.id:
+            return self._waiting.take("name", name)
+        return self._waiting.take("id", result.id) or self._waiting.take("invented", name)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A call, and whether its result has come."""
+
+    call: ToolCall
+    is_done: bool = False
+
+
+class _Waiting:
+    """
+    Calls that have no result yet, the oldest first.
+
+    However many there are, each is looked at only a few times.
+    """
+
+    def __init__(self) -> None:
+        self._queues: dict[tuple[str, str], deque[_Open]] = {}
+
+    def add(self, call: ToolCall) -> None:
+        entry = _Open(call)
+        keys = [("id", call.id), ("name", call.name)]
+        if call.id.startswith(INVENTED):
+            keys.append(("invented", call.name))
+        for key in keys:
+            self._queues.setdefault(key, deque()).append(entry)
+
+    def take(self, kind: str, value: str) -> ToolCall | None:
+        """The oldest with this id, this name, or this name and an id that we invented."""
+        queue = self._queues.get((kind, value), deque())
+        while queue:
+            entry = queue.popleft()
+            if not entry.is_done:
+                entry.is_done = True
+                return entry.call
+        return None
 
 
 def read_part(value: JSON, where: str) -> shapes.Part:
@@ -168,38 +200,42 @@ def _text(part: shapes.Part, extras: Extras | None) -> Sequence[Part]:
     return (Text(text, proof=proof, extras=extras),)
 
 
-def _joined(parts: list[Part], more: Sequence[Part], *, across: bool) -> tuple[Part, ...]:
+def _joined(groups: Iterable[Sequence[Part]]) -> tuple[Part, ...]:
     """
-    `parts` with `more` behind them, a proof that came on its own put where it belongs.
+    The parts of a turn, a proof that came on its own put where it belongs.
 
-    across: a text that goes on at the border between the two is one text.
+    A text that goes on at the border between two groups is one text.
     """
-    border = len(parts) if across else -1
-    for part in more:
-        last = parts[-1] if parts else None
-        merged = None
-        if last is not None:
-            merged = _fused(last, part, fragments=len(parts) == border)
-        if merged is None:
+    parts: list[Part] = []
+    texts: list[str] = []
+    border = -1
+    for group in groups:
+        for part in group:
+            last = parts[-1] if parts else None
+            if (
+                isinstance(last, Text | Reasoning)
+                and isinstance(part, Text | Reasoning)
+                and type(last) is type(part)
+                and last.proof is None
+                and (len(parts) == border or not part.text)
+            ):
+                parts[-1] = replace(last, proof=part.proof)
+                texts.append(part.text)
+                continue
+            _complete(parts, texts)
             parts.append(part)
-        else:
-            parts[-1] = merged
+        border = len(parts)
+    _complete(parts, texts)
     return tuple(parts)
 
 
-def _fused(last: Part, part: Part, *, fragments: bool) -> Part | None:
-    """Two neighbours as one, None when they are two."""
-    if isinstance(last, Reasoning) and isinstance(part, Reasoning):
-        if last.proof is None and (fragments or not part.text):
-            return replace(last, text=last.text + part.text, proof=part.proof)
-    elif (
-        isinstance(last, Text)
-        and isinstance(part, Text)
-        and last.proof is None
-        and (fragments or not part.text)
-    ):
-        return replace(last, text=last.text + part.text, proof=part.proof)
-    return None
+def _complete(parts: list[Part], texts: list[str]) -> None:
+    """Put what has gathered in `texts` behind the text of the last part."""
+    if texts:
+        last = parts[-1]
+        assert isinstance(last, Text | Reasoning)
+        parts[-1] = replace(last, text=last.text + "".join(texts))
+        texts.clear()
 
 
 def _arguments(call: shapes.FunctionCall, where: str) -> str:

@@ -35,23 +35,38 @@ class PartialArguments:
         """start: JSON of the arguments that came whole, if any."""
         self._root: dict[str, Any] = try_read(start, dict[str, Any]) or {}
         self._continued = ""
+        # The text that goes on, in pieces, and where it belongs.
+        self._pieces: list[str] = []
+        self._place: tuple[Any, _Step] = ({}, "")
 
     def add(self, piece: PartialArg) -> None:
         """Raises: ValueError when the piece has no place."""
+        value = _value(piece)
+        if self._pieces and piece.json_path == self._continued and isinstance(value, str):
+            self._pieces.append(value)
+            self._continued = piece.json_path if piece.will_continue else ""
+            return
+        self._complete()
+        self._pieces = []
         steps = _steps(piece.json_path)
         node: Any = self._root
         for step, following in pairwise(steps):
             node = _entered(node, step, [] if isinstance(following, int) else {})
-        value = _value(piece)
-        if piece.json_path == self._continued and isinstance(value, str):
-            before = _entered(node, steps[-1], "")
-            value = before + value if isinstance(before, str) else value
         _put(node, steps[-1], value)
         self._continued = piece.json_path if piece.will_continue else ""
+        if self._continued and isinstance(value, str):
+            self._place, self._pieces = (node, steps[-1]), [value]
 
     def text(self) -> str:
         """The arguments so far as JSON."""
+        self._complete()
         return write(self._root).decode()
+
+    def _complete(self) -> None:
+        """Put the text that goes on where it belongs, as far as it has come."""
+        if self._pieces:
+            self._pieces = ["".join(self._pieces)]
+            _put(*self._place, self._pieces[0])
 
 
 def _steps(path: str) -> list[_Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -34,6 +35,24 @@ def called(name: str, **members: Any) -> dict[str, Any]:
 
 def answered(name: str, response: Any, **members: Any) -> dict[str, Any]:
     return {"functionResponse": {"name": name, "response": response, **members}}
+
+
+class LongTests(SynchronousTestCase):
+    """Whoever may call could keep the process busy with one body, if time grew with its square."""
+
+    def test_many_of_everything(self) -> None:
+        """A conversation of twenty thousand pieces is read in seconds, whatever they are."""
+        count = 20_000
+        text = {"jsonPath": "$.a", "stringValue": "x" * 50, "willContinue": True}
+        for contents in (
+            [model(*[called("f")] * count), user(*[answered("f", {})] * count)],
+            [model({"text": "x" * 200})] * count,
+            [model(called("f"))] * count,
+            [model(called("f", partialArgs=[text] * count))],
+        ):
+            began = time.process_time()
+            decoded(*contents)
+            self.assertLess(time.process_time() - began, 2.5)
 
 
 class ContentsTests(SynchronousTestCase):
