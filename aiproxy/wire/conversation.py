@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from aiproxy.ir import Extras, Part, Reasoning, Request, Text, ToolCall, ToolResult, Turn
+from aiproxy.wire.losses import Losses
 
 NO_RESULT = "no result recorded"
 """What the model is told of a call whose result is missing."""
@@ -41,12 +42,20 @@ def settled(turns: Iterable[Turn], wire: str = "") -> tuple[Turn, ...]:
     return tuple(_merged([turn for turn in out if turn.parts], wire))
 
 
-def leading_instructions(request: Request) -> tuple[tuple[Part, ...], tuple[Turn, ...]]:
-    """The instructions with those of the first system turns, and the turns that follow them."""
+def leading_instructions(
+    request: Request, losses: Losses | None = None
+) -> tuple[tuple[Part, ...], tuple[Turn, ...]]:
+    """
+    The instructions with those of the first system turns, and the turns that follow them.
+
+    losses: told of what those turns bear besides, such as a name; no target has a place for it.
+    """
     parts = list(request.instructions)
     for at, turn in enumerate(request.turns):
         if turn.role not in ("system", "developer"):
             return tuple(parts), request.turns[at:]
+        if losses is not None:
+            losses.extras("", turn.extras)
         parts += turn.parts
     return tuple(parts), ()
 

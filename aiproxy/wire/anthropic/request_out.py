@@ -78,7 +78,7 @@ def _conversation(
     """System parts and turns; those of a foreign client are put into the API's order."""
     if request.wire == NAME:
         return request.instructions, request.turns
-    system, turns = leading_instructions(request)
+    system, turns = leading_instructions(request, losses)
     texts = _instructions(system, losses)
     return texts, settled((_as_user(turn, losses) for turn in turns), NAME)
 

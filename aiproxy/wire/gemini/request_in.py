@@ -20,7 +20,7 @@ from aiproxy.ir import (
     ToolChoice,
 )
 from aiproxy.wire.contract import Head
-from aiproxy.wire.gemini import schema, shapes, thinking
+from aiproxy.wire.gemini import media, schema, shapes, thinking
 from aiproxy.wire.gemini.contents_in import NAME, ContentsReader, read_part
 from aiproxy.wire.gemini.paths import target_of
 from aiproxy.wire.gemini.spelling import camel_case
@@ -120,7 +120,15 @@ def _instructions(value: JSON) -> tuple[Part, ...]:
         parts = read_request(value, shapes.Content).parts
     parts = [value] if parts is None else parts
     read = [read_part(p, f"systemInstruction.parts[{i}]") for i, p in enumerate(parts)]
-    return tuple(Text(part.text) for part in read if part.text)
+    return tuple(said for part in read if (said := _instruction(part)) is not None)
+
+
+def _instruction(part: shapes.Part) -> Part | None:
+    if part.inline_data is not None:
+        return media.from_blob(part.inline_data)
+    if part.file_data is not None:
+        return media.from_file(part.file_data)
+    return Text(part.text) if part.text else None
 
 
 def _tools(entries: Any) -> tuple[Tool | HostedTool, ...]:

@@ -49,7 +49,7 @@ def encode_request(request: Request) -> Encoded:
     """
     losses = Losses()
     names = ToolNames(request.tools, TOOL_NAMES)
-    instructions, turns = leading_instructions(request)
+    instructions, turns = leading_instructions(request, losses)
     contents = ContentsWriter(request.model, names, losses).contents(settled(turns, NAME))
     if not contents:
         raise BadRequest("the request has no messages", param="contents")

@@ -96,7 +96,7 @@ def conversation_id(request: ir.Request) -> str:
 
 def _conversation(request: ir.Request, losses: Losses) -> tuple[tuple[ir.Part, ...], list[ir.Turn]]:
     """Instructions, and turns that alternate, beginning and ending with the user's."""
-    system, rest = leading_instructions(request)
+    system, rest = leading_instructions(request, losses)
     turns = list(settled((_as_user(turn, losses) for turn in rest), NAME))
     if not turns:
         raise BadRequest("there is no message to send", param="messages")

@@ -106,7 +106,7 @@ def _own(request: ir.Request, losses: Losses) -> dict[str, Any]:
 
 def _translated(request: ir.Request, losses: Losses) -> dict[str, Any]:
     names = ToolNames(request.tools, TOOL_NAMES)
-    instructions, turns = leading_instructions(request)
+    instructions, turns = leading_instructions(request, losses)
     writer = InputWriter(names, losses)
     items = [item for turn in settled(turns, NAME) for item in writer.items(turn)]
     if not items:
