@@ -8,8 +8,6 @@ whole answer, so that a field the SDK did not understand or lost is missing from
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -20,20 +18,30 @@ import openai
 from google import genai
 from google.genai import types
 
-# The SDKs brought one HTTP library up to some version and its successor since.
-http: Any = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+from tests.sdk_http import http_of
 
 _MESSAGES: Any = [{"role": "user", "content": "hello"}]
 
 
 class _Answer:
-    """What the next request will be answered with."""
+    """What the next request of every SDK will be answered with."""
 
     body = b""
     content_type = ""
 
-    def __call__(self, _: Any) -> Any:
-        return http.Response(200, headers={"content-type": self.content_type}, content=self.body)
+    def transport(self, package: str) -> Any:
+        """For the SDK of this name."""
+        http = http_of(package)
+
+        def answer(_: Any) -> Any:
+            headers = {"content-type": self.content_type}
+            return http.Response(200, headers=headers, content=self.body)
+
+        return http.MockTransport(answer)
+
+    def sender(self, package: str) -> Any:
+        """The same as a whole HTTP client."""
+        return http_of(package).Client(transport=self.transport(package))
 
 
 _answer = _Answer()
@@ -41,24 +49,29 @@ _answer = _Answer()
 
 @cache
 def _anthropic() -> anthropic.Anthropic:
-    transport = http.Client(transport=http.MockTransport(_answer))
     return anthropic.Anthropic(
-        api_key="k", base_url="http://proxy.invalid", http_client=transport, max_retries=0
+        api_key="k",
+        base_url="http://proxy.invalid",
+        http_client=_answer.sender("anthropic"),
+        max_retries=0,
     )
 
 
 @cache
 def _openai() -> openai.OpenAI:
-    transport = http.Client(transport=http.MockTransport(_answer))
     return openai.OpenAI(
-        api_key="k", base_url="http://proxy.invalid/v1", http_client=transport, max_retries=0
+        api_key="k",
+        base_url="http://proxy.invalid/v1",
+        http_client=_answer.sender("openai"),
+        max_retries=0,
     )
 
 
 @cache
 def _google() -> genai.Client:
     options = types.HttpOptions(
-        base_url="http://proxy.invalid", client_args={"transport": http.MockTransport(_answer)}
+        base_url="http://proxy.invalid",
+        client_args={"transport": _answer.transport("google-genai")},
     )
     return genai.Client(api_key="k", http_options=options)
 

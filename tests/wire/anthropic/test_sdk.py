@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import anthropic as sdk
-import httpx2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,6 +13,9 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply
 from aiproxy.wire import anthropic
 from tests import strategies
+from tests.sdk_http import http_of
+
+http = http_of("anthropic")
 
 ASKED = ir.Request("anthropic", "m", True, ())
 
@@ -21,12 +23,12 @@ ASKED = ir.Request("anthropic", "m", True, ())
 def client(status: int, body: bytes, content_type: str) -> sdk.Anthropic:
     """A client whose every request is answered so."""
 
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(status, headers={"content-type": content_type}, content=body)
+    def answer(request: Any) -> Any:
+        return http.Response(status, headers={"content-type": content_type}, content=body)
 
-    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    sender = http.Client(transport=http.MockTransport(answer))
     return sdk.Anthropic(
-        api_key="key", base_url="http://upstream.test", http_client=http, max_retries=0
+        api_key="key", base_url="http://upstream.test", http_client=sender, max_retries=0
     )
 
 

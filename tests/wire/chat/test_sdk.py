@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import httpx2
 import openai
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,6 +15,9 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply
 from aiproxy.wire import chat
 from tests import strategies
+from tests.sdk_http import http_of
+
+http = http_of("openai")
 
 _modest = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 _ASKED = ir.Request("chat", "m", True, (), include_usage=True)
@@ -24,15 +26,15 @@ _ASKED = ir.Request("chat", "m", True, (), include_usage=True)
 def client(status: int, body: bytes, content_type: str) -> openai.OpenAI:
     """A client whose every request is answered with these bytes."""
 
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(status, content=body, headers={"content-type": content_type})
+    def answer(request: Any) -> Any:
+        return http.Response(status, content=body, headers={"content-type": content_type})
 
-    transport = httpx2.MockTransport(answer)
+    transport = http.MockTransport(answer)
     return openai.OpenAI(
         api_key="k",
         base_url="http://proxy.invalid/v1",
         max_retries=0,
-        http_client=httpx2.Client(transport=transport),
+        http_client=http.Client(transport=transport),
     )
 
 

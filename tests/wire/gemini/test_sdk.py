@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-import httpx2
 from google import genai
 from google.genai import errors, types
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy import ir
 from aiproxy.wire import gemini
+from tests.sdk_http import http_of
+
+http = http_of("google-genai")
 
 ANSWER = ir.Response(
     "r",
@@ -34,24 +37,24 @@ class SDKTests(SynchronousTestCase):
         self.requests: list[ir.Request] = []
         self.events: Sequence[ir.Event] = tuple(ir.unfold(ANSWER))
         self.reply: ir.Reply = ANSWER
-        transport = httpx2.MockTransport(self._answer)
+        transport = http.MockTransport(self._answer)
         options = types.HttpOptions(
             base_url="http://localhost.invalid", client_args={"transport": transport}
         )
         self.client = genai.Client(api_key="k", http_options=options)
 
-    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+    def _answer(self, request: Any) -> Any:
         path = request.url.raw_path.decode()
         if gemini.head(request.content, path).operation == "count":
-            return httpx2.Response(200, content=gemini.encode_count(42))
+            return http.Response(200, content=gemini.encode_count(42))
         asked = gemini.decode_request(request.content, path)
         self.requests.append(asked)
         if not asked.stream:
             encoded = gemini.encode_reply(self.reply, asked)
-            return httpx2.Response(encoded.status, content=encoded.body)
+            return http.Response(encoded.status, content=encoded.body)
         encoder = gemini.StreamEncoder(asked)
         content = b"".join(encoder.encode(event) for event in self.events)
-        return httpx2.Response(200, headers={"content-type": encoder.content_type}, content=content)
+        return http.Response(200, headers={"content-type": encoder.content_type}, content=content)
 
     def test_whole(self) -> None:
         """A whole answer has its texts, calls, counts and times."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from typing import Any
 
 import openai
@@ -12,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy import ir
 from aiproxy.errors import ErrorReply
 from aiproxy.wire import responses
+from tests.sdk_http import http_of
 
-# The SDK brought one HTTP library up to some version and its successor since.
-http: Any = importlib.import_module("httpx2" if importlib.util.find_spec("httpx2") else "httpx")
+http = http_of("openai")
 
 ASKED = ir.Request("responses", "m", True, (ir.Turn("user", (ir.Text("x"),)),))
 REPLY = ir.Response(
