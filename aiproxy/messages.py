@@ -40,15 +40,6 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class HttpReply:
-    """One whole answer of an upstream, its body decoded."""
-
-    status: int
-    headers: Headers = field(default=(), repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Credential:
     """
     What pays for an attempt.

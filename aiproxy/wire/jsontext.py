@@ -140,6 +140,12 @@ def with_member(body: bytes, name: str, value: JSON | None) -> bytes:
     return write(members)
 
 
+def only_members(body: bytes, names: frozenset[str]) -> bytes:
+    """The object `body` with no other top-level members than these, in their order."""
+    members = read_request(body, dict[str, msgspec.Raw])
+    return write({name: value for name, value in members.items() if name in names})
+
+
 def _spliced(body: bytes, members: Mapping[str, JSON], name: str, value: bytes) -> bytes:
     """
     Replace one member's bytes in place.

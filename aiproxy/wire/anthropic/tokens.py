@@ -7,7 +7,7 @@ import msgspec
 from aiproxy import ir
 from aiproxy.wire.anthropic.request_out import encode_request
 from aiproxy.wire.contract import Encoded
-from aiproxy.wire.jsontext import read_reply, read_request, write
+from aiproxy.wire.jsontext import only_members, read_reply, write
 
 # The API refuses what only generating needs.
 _COUNTED = frozenset(
@@ -33,9 +33,7 @@ class _Count(msgspec.Struct):
 def encode_count_request(request: ir.Request) -> Encoded:
     """Raises: BadRequest as `encode_request`."""
     whole = encode_request(request)
-    members = read_request(whole.body, dict[str, msgspec.Raw])
-    kept = {name: value for name, value in members.items() if name in _COUNTED}
-    return Encoded(write(kept), whole.losses)
+    return Encoded(only_members(whole.body, _COUNTED), whole.losses)
 
 
 def decode_count(body: bytes) -> int:

@@ -201,15 +201,6 @@ class ToolCarrier(msgspec.Struct, gc=False):
     tools: list[Raw] | None = None
 
 
-class ChosenTool(msgspec.Struct, gc=False):
-    """`tool_choice` as an object, and the entries of its `tools`."""
-
-    type: str | None = None
-    name: str | None = None
-    mode: str | None = None
-    tools: list[Typed] | None = None
-
-
 class AllowedTool(msgspec.Struct, gc=False):
     type: str | None = None
     name: str | None = None
