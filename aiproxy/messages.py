@@ -1,11 +1,12 @@
 """
-Values that cross the I/O line: what is sent upstream, and with whose credential.
+Values that cross the I/O line: what is sent upstream, what comes back, and with whose credential.
 
 Pure data; `upstream.client` turns an `HttpRequest` into bytes on a socket.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -40,12 +41,45 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A whole small answer, its body decoded: what a vendor's login service says, for instance."""
+
+    status: int
+    headers: Headers = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """
+    What an auth file says, in one form for all vendors.
+
+    access_token: "" when there is none yet, so that a renewal must come first.
+    refresh_token: "" for a login that cannot be renewed.
+    expires_at, renewed_at: Unix seconds; None when nothing tells.
+    is_disabled: the file says that it must not be used.
+    is_ours: it has a place for `disabled` that no vendor's own program would stumble over.
+    details: what else the provider needs of it: account, project, region, client id and secret...
+    """
+
+    access_token: Secret
+    refresh_token: Secret
+    expires_at: float | None = None
+    renewed_at: float | None = None
+    is_disabled: bool = False
+    is_ours: bool = False
+    details: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """
     What pays for an attempt.
 
     label: names it in logs without showing it, such as "token 2 of 3".
+    login: where it comes from, when that is an auth file; `secret` is its access token then.
     """
 
     label: str
     secret: Secret
+    login: Login | None = None

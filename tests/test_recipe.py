@@ -36,16 +36,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from aiproxy.messages import Credential, HttpRequest
-from aiproxy.providers.contract import Call, Prepared
-from aiproxy.settings import CredentialKind, Upstream
+from aiproxy.providers.contract import Call, Prepared, Provider
+from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire import OUTBOUND
 from aiproxy.wire.relay import encode_for
 
 
-class Relay:
+class Relay(Provider):
     api_type = "relay"
     wire = "anthropic"
-    credentials: CredentialKind = "tokens"
+    settings = ApiType("tokens")
 
     def serves(self, call: Call) -> bool:
         return call.head.operation == "generate"

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 
 from aiproxy.providers import apikey
 from aiproxy.providers.contract import Provider
-from aiproxy.settings import CredentialKind
+from aiproxy.settings import ApiType
 
 PROVIDERS: Mapping[str, Provider] = {row.api_type: row for row in apikey.ROWS}
 
 _SUBSCRIPTIONS = ("codex", "claudecode", "geminicli", "antigravity", "kiro")
 
-API_TYPES: Mapping[str, CredentialKind] = {
-    **{name: provider.credentials for name, provider in PROVIDERS.items()},
-    **{name: "auth_files" for name in _SUBSCRIPTIONS if name not in PROVIDERS},
+API_TYPES: Mapping[str, ApiType] = {
+    **{name: provider.settings for name, provider in PROVIDERS.items()},
+    **{name: ApiType("auth_files") for name in _SUBSCRIPTIONS if name not in PROVIDERS},
 }

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import unquote_plus
 
 from aiproxy.messages import Credential, Headers, HttpRequest, header
-from aiproxy.providers.contract import Call, Prepared
-from aiproxy.settings import CredentialKind, Upstream
+from aiproxy.providers.contract import Call, Prepared, Provider
+from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire import COUNTING, OUTBOUND
 from aiproxy.wire.contract import Encoded, Operation
 from aiproxy.wire.gemini import path_for
@@ -25,6 +25,7 @@ _ALWAYS_PASSED = frozenset({"user-agent"})
 _ANTHROPIC_VERSION = "2023-06-01"
 _OAUTH_TOKEN = "sk-ant-oat"
 _OAUTH_BETA = "oauth-2025-04-20"
+_BY_TOKEN = ApiType("tokens")
 
 
 def _unchanged(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
@@ -32,7 +33,7 @@ def _unchanged(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
 
 
 @dataclass(frozen=True, slots=True)
-class ApiKeyProvider:
+class ApiKeyProvider(Provider):
     """
     path: where an operation lives, given the mapped model and whether to stream.
     operations: what it has; "compact" only for a client of its own wire.
@@ -54,10 +55,7 @@ class ApiKeyProvider:
     model_in_body: bool = True
     withheld: frozenset[str] = frozenset()
     adapt: Callable[[bytes, Headers], tuple[bytes, Headers]] = _unchanged
-
-    @property
-    def credentials(self) -> CredentialKind:
-        return "tokens"
+    settings: ApiType = _BY_TOKEN
 
     def serves(self, call: Call) -> bool:
         if call.wire != self.wire and call.head.operation == "compact":

@@ -18,7 +18,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from aiproxy.errors import SettingsError
-from aiproxy.settings import CredentialKind, Settings, Source, check_reload, diff, parse
+from aiproxy.settings import ApiType, Settings, Source, check_reload, diff, parse
 
 POLL_SECONDS = 1.0
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -33,9 +33,7 @@ class Signature(NamedTuple):
     inode: int
 
 
-def load(
-    path: str, environ: Mapping[str, str], api_types: Mapping[str, CredentialKind]
-) -> Settings:
+def load(path: str, environ: Mapping[str, str], api_types: Mapping[str, ApiType]) -> Settings:
     """
     Read and check a configuration.
 

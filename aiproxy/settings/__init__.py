@@ -9,6 +9,7 @@ from aiproxy.settings.changes import check_reload, diff
 from aiproxy.settings.decode import parse
 from aiproxy.settings.model import (
     ApiKey,
+    ApiType,
     BreakerSettings,
     CredentialKind,
     LogSettings,
@@ -21,6 +22,7 @@ from aiproxy.settings.report import summary, unused
 
 __all__ = [
     "ApiKey",
+    "ApiType",
     "BreakerSettings",
     "CredentialKind",
     "LogSettings",

@@ -13,6 +13,8 @@ _RESTART = " (needs restart)"
 _NOT_SHOWN = {
     "tokens": "token",
     "http_headers": "http_headers",
+    "oauth_client_secret": "oauth_client_secret",
+    "metadata": "metadata",
     "auth_files": "auth_files",
     "model_mappings": "model_mappings",
     "available_models": "available_models",

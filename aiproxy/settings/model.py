@@ -20,6 +20,21 @@ CredentialKind: TypeAlias = Literal["tokens", "auth_files"]
 
 
 @dataclass(frozen=True, slots=True)
+class ApiType:
+    """
+    What the upstreams of one api_type have in common, as far as a configuration can tell.
+
+    affinity: whether a conversation stays with one credential when nothing is configured.
+    metadata: what drifts with the vendor's releases, such as versions, user agents and client ids:
+        every key that `metadata` of an upstream may replace, with its default.
+    """
+
+    credentials: CredentialKind
+    affinity: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """
     Where a configuration comes from, and all that it may ask of the world.
@@ -27,13 +42,13 @@ class Source:
     path: of the file; begins every problem, and relative paths start from its folder.
     environ: for `${NAME}` and `~`.
     read_file: path -> text; raises OSError or ValueError. Only for files that hold secrets.
-    api_types: every known api_type and what it pays with.
+    api_types: every known api_type.
     """
 
     path: str
     environ: Mapping[str, str] = field(repr=False)
     read_file: Callable[[str], str]
-    api_types: Mapping[str, CredentialKind]
+    api_types: Mapping[str, ApiType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +134,10 @@ class Upstream:
     token_url: "" for the vendor's own. tokens or auth_files: what it pays with; a disabled
     upstream may have neither. auth_files: resolved paths, each once.
     available_models: names as clients write them; none means any.
-    request_compression: "", "gzip", "zstd" or "br". affinity: None for the api_type's own habit.
+    request_compression: "", "gzip", "zstd" or "br".
+    oauth_client_secret: for renewals, where neither the vendor nor the file makes it known.
+    metadata: all of the api_type's, those configured in place of the defaults.
+    affinity: whether a conversation stays with one credential.
     """
 
     name: str
@@ -134,7 +152,9 @@ class Upstream:
     available_models: tuple[str, ...]
     request_compression: str
     http_headers: Headers = field(repr=False)
-    affinity: bool | None
+    oauth_client_secret: Secret
+    metadata: Mapping[str, str]
+    affinity: bool
     timeouts: Timeouts
 
     def serves(self, model: str) -> bool:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from aiproxy.messages import Headers
 from aiproxy.redaction import Secret
 from aiproxy.settings.expand import Expander
-from aiproxy.settings.model import CredentialKind, Source, Timeouts, Upstream
+from aiproxy.settings.model import ApiType, Source, Timeouts, Upstream
 from aiproxy.settings.reading import Fields, Place, nearest
 
 UPSTREAM_KEYS = (
@@ -28,6 +28,8 @@ UPSTREAM_KEYS = (
     "available_models",
     "request_compression",
     "http_headers",
+    "oauth_client_secret",
+    "metadata",
     "affinity",
     "timeouts",
 )
@@ -105,13 +107,12 @@ class _Reader:
 
     def upstream(self) -> Upstream:
         fields, expander = self._fields, self._expander
-        api_type, kind = self._api_type()
+        name, api_type = self._api_type()
         weight = fields["weight"].integer(1)
-        affinity = fields["affinity"]
         upstream = Upstream(
             name=self._name(),
             enabled=self._enabled,
-            api_type=api_type,
+            api_type=name,
             base_url=self._url("base_url"),
             token_url=self._url("token_url"),
             tokens=self._tokens(),
@@ -121,11 +122,13 @@ class _Reader:
             available_models=self._models(),
             request_compression=self._compression(),
             http_headers=self._headers(),
-            affinity=affinity.boolean(True) if affinity.given else self._defaults.affinity,
+            oauth_client_secret=self._client_secret(),
+            metadata=self._metadata(name, api_type),
+            affinity=self._affinity(api_type),
             timeouts=read_timeouts(fields["timeouts"], self._defaults.timeouts, UPSTREAM_TIMEOUTS),
         )
-        if self._enabled and kind is not None:
-            self._check_credentials(upstream, kind)
+        if self._enabled and api_type is not None:
+            self._check_credentials(upstream, api_type)
         return upstream
 
     def _name(self) -> str:
@@ -134,14 +137,14 @@ class _Reader:
             self._fields["name"].complain("is required")
         return name or ""
 
-    def _api_type(self) -> tuple[str, CredentialKind | None]:
+    def _api_type(self) -> tuple[str, ApiType | None]:
         place = self._fields["api_type"]
         text = self._expander.text(place)
-        api_type = text or "anthropic"
-        kind = self._source.api_types.get(api_type)
-        if kind is None and self._enabled and text is not None:
-            place.complain("unknown api_type" + nearest(api_type, self._source.api_types))
-        return api_type, kind
+        name = text or "anthropic"
+        api_type = self._source.api_types.get(name)
+        if api_type is None and self._enabled and text is not None:
+            place.complain("unknown api_type" + nearest(name, self._source.api_types))
+        return name, api_type
 
     def _url(self, key: str) -> str:
         """An absolute URL without the slash at its end, which paths bring along."""
@@ -159,10 +162,32 @@ class _Reader:
             self._fields["token"].complain("holds a character that no HTTP header can carry")
         return tuple(Secret(token) for token in dict.fromkeys(tokens))
 
-    def _check_credentials(self, upstream: Upstream, kind: CredentialKind) -> None:
+    def _client_secret(self) -> Secret:
+        secrets = self._expander.secrets(self._fields["oauth_client_secret"])
+        if len(secrets) > 1:
+            self._fields["oauth_client_secret"].complain("there can be only one")
+        return Secret("".join(secrets[:1]))
+
+    def _metadata(self, name: str, api_type: ApiType | None) -> Mapping[str, str]:
+        known = {} if api_type is None else api_type.metadata
+        configured = dict(self._fields["metadata"].pairs())
+        for key, place in configured.items():
+            if api_type is not None and key not in known:
+                place.complain(f"api_type {name} has no such metadata" + nearest(key, known))
+        return MappingProxyType({**known, **read_names(configured, self._expander)})
+
+    def _affinity(self, api_type: ApiType | None) -> bool:
+        affinity = self._fields["affinity"]
+        if affinity.given:
+            return affinity.boolean(True)
+        if self._defaults.affinity is not None:
+            return self._defaults.affinity
+        return api_type is not None and api_type.affinity
+
+    def _check_credentials(self, upstream: Upstream, api_type: ApiType) -> None:
         fields = self._fields
         needs = f"api_type {upstream.api_type}"
-        if kind == "auth_files":
+        if api_type.credentials == "auth_files":
             for key in ("token", "token_file"):
                 if fields[key].given:
                     fields[key].warn(f"ignored: {needs} pays with auth_files")
@@ -171,8 +196,9 @@ class _Reader:
             return
         if fields["auth_files"].given:
             fields["auth_files"].warn(f"ignored: {needs} pays with token")
-        if upstream.token_url:
-            fields["token_url"].complain(f"{needs} has no use for it: its token needs no renewal")
+        for key in ("token_url", "oauth_client_secret"):
+            if fields[key].given:
+                fields[key].complain(f"{needs} has no use for it: its token needs no renewal")
         if not upstream.base_url and not self._broken("base_url"):
             fields["base_url"].complain(f"{needs} needs the address of its server")
         if not upstream.tokens and not self._broken("token", "token_file"):

@@ -30,10 +30,10 @@ class RegistryTests(SynchronousTestCase):
     def test_every_api_type_has_a_credential(self) -> None:
         """The configuration knows all nine api_types, those of keys and those of files."""
         self.assertEqual(
-            {name for name, kind in API_TYPES.items() if kind == "tokens"}, set(NATIVE)
+            {name for name, kind in API_TYPES.items() if kind.credentials == "tokens"}, set(NATIVE)
         )
         self.assertEqual(
-            {name for name, kind in API_TYPES.items() if kind == "auth_files"},
+            {name for name, kind in API_TYPES.items() if kind.credentials == "auth_files"},
             {"codex", "claudecode", "geminicli", "antigravity", "kiro"},
         )
 

@@ -42,7 +42,9 @@ def upstream(
         available_models=models,
         request_compression="",
         http_headers=(),
-        affinity=None,
+        oauth_client_secret=Secret(""),
+        metadata={},
+        affinity=False,
         timeouts=TIMEOUTS,
     )
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.errors import SettingsError
 from aiproxy.services.reloader import Reloader, load
-from aiproxy.settings import Settings
+from aiproxy.settings import ApiType, Settings
 from tests.routing.samples import settings, upstream
 
 
@@ -204,7 +204,7 @@ class LoadTests(SynchronousTestCase):
         return path
 
     def load(self, path: str) -> Settings:
-        return load(path, {}, {"anthropic": "tokens"})
+        return load(path, {}, {"anthropic": ApiType("tokens")})
 
     def problem(self, path: str) -> str:
         return str(self.assertRaises(SettingsError, self.load, path))

@@ -7,20 +7,22 @@ import os
 from collections.abc import Mapping
 
 from aiproxy.errors import SettingsError
-from aiproxy.settings import CredentialKind, Settings, Source, Upstream, parse
+from aiproxy.settings import ApiType, Settings, Source, Upstream, parse
 
-API_TYPES: Mapping[str, CredentialKind] = {
-    "anthropic": "tokens",
-    "openai": "tokens",
-    "responses": "tokens",
-    "gemini": "tokens",
-    "claudecode": "auth_files",
-    "codex": "auth_files",
-    "geminicli": "auth_files",
-    "antigravity": "auth_files",
-    "kiro": "auth_files",
+API_TYPES: Mapping[str, ApiType] = {
+    "anthropic": ApiType("tokens"),
+    "openai": ApiType("tokens"),
+    "responses": ApiType("tokens"),
+    "gemini": ApiType("tokens"),
+    "claudecode": ApiType("auth_files", affinity=True),
+    "codex": ApiType("auth_files", affinity=True, metadata={"version": "1.2", "originator": "cli"}),
+    "geminicli": ApiType("auth_files"),
+    "antigravity": ApiType("auth_files"),
+    "kiro": ApiType("auth_files", affinity=True),
 }
-AUTH_FILE_TYPES = tuple(name for name, kind in API_TYPES.items() if kind == "auth_files")
+AUTH_FILE_TYPES = tuple(
+    name for name, api_type in API_TYPES.items() if api_type.credentials == "auth_files"
+)
 
 CANARY = "canary-0123456789"
 """A secret that must not appear in any text."""

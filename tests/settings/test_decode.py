@@ -277,7 +277,7 @@ class SampleTests(SynchronousTestCase):
         """With every example switched on: no problem either, and every key is there."""
         text = re.sub(r"(?m)^( *)#(?=[a-z_-]+:)", r"\1", self.text)
         text = text.replace("enabled: false", "enabled: true")
-        files = {"keys/client": "a", "keys/anthropic": "b"}
+        files = {"keys/client": "a", "keys/anthropic": "b", "keys/oauth-client": "c"}
         found = load(text, files)
         self.assertEqual(found.warnings, ())
         self.assertEqual(len(found.upstreams[0].tokens), 2)

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy.redaction import Secret
 from tests.settings.samples import (
     AUTH_FILE_TYPES,
+    CANARY,
     load,
     one_upstream,
     problems,
@@ -38,7 +39,7 @@ class DefaultsTests(UpstreamsCase):
         )
         self.assertEqual((found.base_url, found.request_compression), ("https://host.test", ""))
         self.assertEqual((found.http_headers, found.available_models), ((), ()))
-        self.assertEqual((found.affinity, dict(found.model_mappings)), (None, {}))
+        self.assertEqual((found.affinity, dict(found.model_mappings)), (False, {}))
         self.assertEqual(found.timeouts, load("").timeouts)
 
     def test_mixed_types(self) -> None:
@@ -331,9 +332,37 @@ class OverrideTests(UpstreamsCase):
         self.refused("timeouts: 5", ".timeouts: must be a mapping")
 
     def test_affinity(self) -> None:
-        """Own word, else the top level's, else none."""
+        """Own word, else the top level's, else the api_type's habit."""
         self.assertIs(upstream("affinity: on").affinity, True)
         self.assertIs(load("affinity: no\n" + one_upstream()).upstreams[0].affinity, False)
         text = "affinity: no\n" + one_upstream("affinity: yes")
         self.assertIs(load(text).upstreams[0].affinity, True)
-        self.assertIsNone(upstream("affinity:").affinity)
+        self.assertIs(upstream("affinity:").affinity, False)
+        lines = "api_type: codex\nauth_files: a.json"
+        self.assertIs(upstream(lines).affinity, True)
+        self.assertIs(load("affinity: no\n" + one_upstream(lines)).upstreams[0].affinity, False)
+
+    def test_metadata(self) -> None:
+        """What is configured replaces the api_type's defaults; it cannot add to them."""
+        lines = "api_type: codex\nauth_files: a.json\nmetadata: "
+        self.assertEqual(
+            dict(upstream(lines + "{version: '2'}").metadata), {"version": "2", "originator": "cli"}
+        )
+        self.refused(
+            lines + "{versoin: '2'}", '.metadata["versoin"]: api_type codex has no such metadata'
+        )
+        self.refused(
+            "metadata: {version: '2'}",
+            '.metadata["version"]: api_type anthropic has no such metadata',
+        )
+
+    def test_client_secret(self) -> None:
+        """One secret, for renewals only."""
+        lines = "api_type: codex\nauth_files: a.json\noauth_client_secret: "
+        found = upstream(lines + CANARY).oauth_client_secret
+        self.assertEqual(found.reveal(), CANARY)
+        self.refused(lines + "[a, b]", ".oauth_client_secret: there can be only one")
+        self.refused(
+            "oauth_client_secret: x",
+            ".oauth_client_secret: api_type anthropic has no use for it",
+        )
