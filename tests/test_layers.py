@@ -82,7 +82,8 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
         "simulator": unit(
             "wire framing ir codings messages", "twisted zope.interface klein werkzeug msgspec"
         ),
-        "tap": unit(f"{_SERVED} translate web logs simulator", "twisted zope.interface"),
+        "workers": unit("routing", "twisted msgspec"),
+        "tap": unit(f"{_SERVED} translate web logs simulator workers", "twisted zope.interface"),
     }
 )
 
@@ -141,7 +142,7 @@ class Module:
         if parts[0] == "aiproxy":
             return self._inside_rule(parts[1] if len(parts) > 1 else "", rules)
         if _under(name, {REACTOR}) and self.unit != "tap":
-            return "only tap.py imports the reactor"
+            return "only tap imports the reactor"
         if parts[0] in sys.stdlib_module_names:
             if rules.pure and _under(name, IMPURE) and not _under(name, HARMLESS):
                 return f"{self.title} is pure: no files, no sockets, no clock"
@@ -301,7 +302,7 @@ class CheckerTests(SynchronousTestCase):
         """The reactor is tap's alone."""
         for source in ("from twisted.internet import reactor", f"import {REACTOR} as r"):
             [line] = found("aiproxy.services.drain", source)
-            self.assertIn("only tap.py imports the reactor", line)
+            self.assertIn("only tap imports the reactor", line)
 
     def test_purity(self) -> None:
         """Files, sockets, processes and clocks are refused in a pure unit, and only there."""

@@ -133,9 +133,10 @@ class Breaker:
         record.probe = Probe(upstream, model)
         return record.probe
 
-    def succeeded(self, upstream: str, model: str) -> None:
-        """The pair works: whatever was counted is forgotten."""
-        self._drop((upstream, model))
+    def succeeded(self, upstream: str, model: str) -> bool:
+        """The pair works: whatever was counted is forgotten. True when it was open."""
+        record = self._drop((upstream, model))
+        return record is not None and record.opened_at is not None
 
     def failed(
         self,
@@ -165,11 +166,16 @@ class Breaker:
         record.failures += 1
         if record.failures < self._limits.failures:
             return False
-        record.opened_at = now
-        record.reason = reason
-        record.distance = self._limits.probe_after_seconds
-        record.probe_at = now + record.distance
+        self._open(record, now, reason)
         return True
+
+    def open(self, upstream: str, model: str, now: float, reason: str) -> None:
+        """Open the pair because another process has found it failing."""
+        if upstream not in self._known or len(model) > MAX_MODEL_CHARACTERS:
+            return
+        record = self._find(upstream, model, now) or self._add((upstream, model))
+        if record.opened_at is None:
+            self._open(record, now, reason)
 
     def released(self, probe: Probe) -> None:
         """The probe ended without showing anything: the next call may probe."""
@@ -211,6 +217,12 @@ class Breaker:
         until_probe = record.distance if record.probe is not None else record.probe_at - now
         return min(max(until_probe, 0.0), until_closed)
 
+    def _open(self, record: _Record, now: float, reason: str) -> None:
+        record.opened_at = now
+        record.reason = reason
+        record.distance = self._limits.probe_after_seconds
+        record.probe_at = now + record.distance
+
     def _find(self, upstream: str, model: str, now: float) -> _Record | None:
         key = (upstream, model)
         record = self._listed.get(key) or self._unlisted.get(key)
@@ -231,9 +243,8 @@ class Breaker:
             self._unlisted.popitem(last=False)
         return record
 
-    def _drop(self, key: _Key) -> None:
-        self._listed.pop(key, None)
-        self._unlisted.pop(key, None)
+    def _drop(self, key: _Key) -> _Record | None:
+        return self._listed.pop(key, None) or self._unlisted.pop(key, None)
 
     def _is_same(self, before: Upstream) -> bool:
         now = self._known.get(before.name)

@@ -8,7 +8,7 @@ is gone or is another machine by now is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from twisted.application.service import Service
@@ -20,6 +20,7 @@ from aiproxy.routing import models
 from aiproxy.routing.breaker import Breaker, OpenPair, Probe, identity
 from aiproxy.routing.cooldown import Cooldowns
 from aiproxy.routing.faults import NOT_FOUND, Fault
+from aiproxy.routing.news import News
 from aiproxy.routing.retryafter import MAX_SECONDS
 from aiproxy.routing.roundrobin import MAX_MODEL_CHARACTERS, SmoothRoundRobin
 from aiproxy.services.credentials import Credentials
@@ -40,11 +41,16 @@ class Pick:
     probe: Probe | None = None
 
 
+def _nobody(news: News) -> None:
+    """There are no other processes."""
+
+
 class Balancer(Service):
     """
     Round-robin, breaker and pauses over the upstreams of the current settings.
 
     credentials: tells which upstreams have no credential that may be used now.
+    tell: lets other processes know what was found out here; `hear` takes what they found.
     """
 
     log = Logger()
@@ -57,6 +63,7 @@ class Balancer(Service):
         self._turns = SmoothRoundRobin([(u.name, u.weight) for u in self._upstreams.values()])
         self._breaker = Breaker(settings.circuit_breaker, self._upstreams.values())
         self._pauses: Cooldowns[tuple[str, str]] = Cooldowns()
+        self.tell: Callable[[News], None] = _nobody
 
     def apply(self, settings: Settings) -> None:
         """Follow a new configuration; what is known of unchanged upstreams stays."""
@@ -89,8 +96,10 @@ class Balancer(Service):
 
     def succeeded(self, pick: Pick) -> None:
         """The attempt was answered, terminal event included."""
-        if self._is_current(pick.upstream):
-            self._breaker.succeeded(pick.upstream.name, pick.model)
+        if not self._is_current(pick.upstream):
+            return
+        if self._breaker.succeeded(pick.upstream.name, pick.model):
+            self.tell(News("closed", pick.upstream.name, pick.model))
 
     def failed(self, pick: Pick, fault: Fault, retry_after: float | None = None) -> None:
         """
@@ -103,7 +112,9 @@ class Balancer(Service):
             return
         now = self._clock.seconds()
         if retry_after and len(model) <= MAX_MODEL_CHARACTERS:
-            self._pauses.start((name, model), min(retry_after, MAX_SECONDS), now)
+            seconds = min(retry_after, MAX_SECONDS)
+            self._pauses.start((name, model), seconds, now)
+            self.tell(News("paused", name, model, seconds=seconds))
         limits = self._settings.circuit_breaker
         if not fault.counted(retry_after, limits.cooldown_seconds):
             self.released(pick)
@@ -115,6 +126,21 @@ class Balancer(Service):
                 failures=limits.failures,
                 fault=fault.name,
             )
+            self.tell(News("opened", name, model, reason=fault.name))
+
+    def hear(self, news: News) -> None:
+        """Another process with the same configuration has found this out."""
+        if news.upstream not in self._upstreams or len(news.model) > MAX_MODEL_CHARACTERS:
+            return
+        now = self._clock.seconds()
+        match news.found:
+            case "opened":
+                self._breaker.open(news.upstream, news.model, now, news.reason)
+            case "closed":
+                self._breaker.succeeded(news.upstream, news.model)
+                self._pauses.clear((news.upstream, news.model))
+            case "paused":
+                self._pauses.start((news.upstream, news.model), news.seconds, now)
 
     def released(self, pick: Pick) -> None:
         """The attempt ended without telling anything of the upstream: the client left."""
@@ -158,6 +184,7 @@ class Balancer(Service):
         if not self._breaker.reset(upstream, model):
             return False
         self._pauses.clear((upstream, model))
+        self.tell(News("closed", upstream, model))
         self.log.info("breaker of {upstream}/{model} reset", upstream=upstream, model=model)
         return True
 

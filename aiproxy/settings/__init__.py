@@ -6,7 +6,7 @@ Pure: the environment and the files with secrets come in through a `Source`. `pa
 """
 
 from aiproxy.settings.changes import check_reload, diff
-from aiproxy.settings.decode import parse
+from aiproxy.settings.decode import is_loopback, parse
 from aiproxy.settings.model import (
     ApiKey,
     ApiType,
@@ -32,6 +32,7 @@ __all__ = [
     "Upstream",
     "check_reload",
     "diff",
+    "is_loopback",
     "parse",
     "summary",
     "unused",

@@ -53,7 +53,7 @@ def check_reload(old: Settings, new: Settings) -> tuple[str, ...]:
 
 def diff(old: Settings, new: Settings) -> tuple[str, ...]:
     """What changed, one line each; what needs a restart says so."""
-    lines = [*_changed(old, new, ("bind", "port"), _RESTART)]
+    lines = [*_changed(old, new, ("bind", "port", "socket_activation", "workers"), _RESTART)]
     lines += _prefixed("log.", _changed(old.log, new.log, (), _RESTART))
     if old.api_keys != new.api_keys:
         lines.append(f"api-key changed, {_count(len(new.api_keys), 'key')} now")

@@ -46,6 +46,7 @@ TOP_KEYS = (
     "max_request_bytes",
     "max_concurrent_requests",
     "drain_timeout",
+    "workers",
     "log",
 )
 BREAKER_KEYS = ("failures", "cooldown", "probe_after")
@@ -58,6 +59,8 @@ MAX_REQUEST_BYTES = 64 * MEBIBYTE
 
 MAX_CONCURRENT_REQUESTS = 512
 """Well under the usual 1024 open files: each call has a client's and an upstream's socket."""
+
+MAX_WORKERS = 256
 
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -108,6 +111,7 @@ class _Reader:
         return Settings(
             bind=bind,
             port=self._port(),
+            socket_activation=fields["listen"].says("systemd"),
             api_keys=api_keys,
             default_max_tokens=max_tokens if max_tokens > 0 else 4096,
             upstreams=upstreams,
@@ -121,6 +125,7 @@ class _Reader:
                 MAX_CONCURRENT_REQUESTS, 1
             ),
             drain_timeout_seconds=fields["drain_timeout"].number(30, 0, DAY),
+            workers=self._workers(),
             allow_unauthenticated=allow,
             warnings=(),
         )
@@ -136,10 +141,14 @@ class _Reader:
 
     def _port(self) -> int:
         place = self._fields["listen"]
+        if place.says("systemd"):
+            return 0
         text = (self._expander.trimmed(place) or ":8080").removeprefix(":")
         if re.fullmatch(r"[0-9]{1,5}", text) and int(text) < 65536:
             return int(text)
-        place.complain('must be ":" and a port, such as ":8080"; the address belongs into bind')
+        place.complain(
+            'must be ":" and a port, such as ":8080", or "systemd"; the address belongs into bind'
+        )
         return 8080
 
     def _api_keys(self) -> tuple[ApiKey, ...]:
@@ -158,9 +167,11 @@ class _Reader:
         return tuple(keys)
 
     def _check_exposure(self, bind: str, api_keys: tuple[ApiKey, ...], allow: bool) -> None:
-        silent = self._fields["api-key"].complained or self._fields["bind"].complained
-        if not (api_keys or allow or silent or _is_loopback(bind)):
-            self._fields["bind"].complain(
+        fields = self._fields
+        silent = fields["api-key"].complained or fields["bind"].complained
+        silent = silent or fields["listen"].says("systemd")
+        if not (api_keys or allow or silent or is_loopback(bind)):
+            fields["bind"].complain(
                 "reachable from other machines without api-key; "
                 'set api-key, or "allow_unauthenticated: true" if everybody may call'
             )
@@ -186,6 +197,12 @@ class _Reader:
             cooldown_seconds=fields["cooldown"].number(1800, 0.001, 30 * DAY),
             probe_after_seconds=fields["probe_after"].number(15, 0.001, 30 * DAY),
         )
+
+    def _workers(self) -> int:
+        place = self._fields["workers"]
+        if place.says("auto"):
+            return 0
+        return place.integer(1, 1, MAX_WORKERS)
 
     def _log(self) -> LogSettings:
         fields = self._fields["log"].fields(LOG_KEYS, {})
@@ -238,7 +255,8 @@ def _address(bind: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _is_loopback(bind: str) -> bool:
+def is_loopback(bind: str) -> bool:
+    """Whether an address or host name is for programs on the same machine only."""
     address = _address(bind)
     if address is None:
         return bind.lower() == "localhost"

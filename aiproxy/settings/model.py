@@ -172,12 +172,15 @@ class Settings:
     A whole configuration.
 
     bind: an address without brackets, or a host name. port: 0 for any free one.
+    socket_activation: systemd hands over the socket, `bind` and `port` say nothing.
     api_keys: none means that everybody may call. model_fallback: free of cycles.
+    workers: processes that serve; 0 for one on each processor.
     warnings: what was accepted but is worth a look, one line each, in file order.
     """
 
     bind: str
     port: int
+    socket_activation: bool
     api_keys: tuple[ApiKey, ...]
     default_max_tokens: int
     upstreams: tuple[Upstream, ...]
@@ -189,5 +192,6 @@ class Settings:
     max_request_bytes: int
     max_concurrent_requests: int
     drain_timeout_seconds: float
+    workers: int
     allow_unauthenticated: bool
     warnings: tuple[str, ...]

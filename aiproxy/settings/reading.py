@@ -202,6 +202,10 @@ class Place:
             return None
         return self.node.text
 
+    def says(self, word: str) -> bool:
+        """Whether it is this very word."""
+        return isinstance(self.node, Scalar) and self.node.text == word
+
     def boolean(self, default: bool) -> bool:
         """true, yes, on, y and their opposites, without quotes."""
         if not self.given:

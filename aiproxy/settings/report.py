@@ -34,7 +34,8 @@ def unused(settings: Settings) -> tuple[str, ...]:
 def _listens(settings: Settings) -> tuple[str, ...]:
     host = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
     keys = _count(len(settings.api_keys), "api-key") if settings.api_keys else "no api-key"
-    return (f"Listens on {host}:{settings.port}, {keys}",)
+    place = "the socket of systemd" if settings.socket_activation else f"{host}:{settings.port}"
+    return (f"Listens on {place}, {keys}",)
 
 
 def _upstreams(settings: Settings) -> tuple[str, ...]:

@@ -44,10 +44,15 @@ def environment(root: Path = ROOT, more: Mapping[str, str] | None = None) -> dic
 
 
 class Child:
-    """A process whose output goes to a file."""
+    """A process whose output goes to a file. inherit: a socket that it gets, same descriptor."""
 
     def __init__(
-        self, folder: str, name: str, command: Sequence[str], environ: Mapping[str, str]
+        self,
+        folder: str,
+        name: str,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        inherit: socket.socket | None = None,
     ) -> None:
         os.makedirs(folder, exist_ok=True)
         self.folder = folder
@@ -60,6 +65,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                pass_fds=() if inherit is None else (inherit.fileno(),),
             )
         atexit.register(self.kill)
 

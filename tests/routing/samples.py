@@ -71,6 +71,8 @@ def settings(
         max_request_bytes=1 << 25,
         max_concurrent_requests=0,
         drain_timeout_seconds=30,
+        workers=1,
+        socket_activation=False,
         allow_unauthenticated=False,
         warnings=(),
     )

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy.messages import Credential
 from aiproxy.routing import faults
 from aiproxy.routing.breaker import OpenPair
+from aiproxy.routing.news import News
 from aiproxy.services.balancer import Balancer, Pick
 from aiproxy.services.credentials import Credentials
 from aiproxy.settings import Upstream
@@ -49,6 +50,49 @@ class BalancerCase(SynchronousTestCase):
         """Open one pair by three failures, passing over the others."""
         for _ in range(3):
             self.balancer.failed(self.pick(model, self.names - {name}), faults.UPSTREAM)
+
+
+class NewsTests(BalancerCase):
+    """Several processes in front of the same upstreams."""
+
+    def start_two(self, *upstreams: Upstream) -> None:
+        """`balancer` finds things out, `other` hears of them."""
+        self.start(*upstreams)
+        self.other = Balancer(settings(*upstreams), self.credentials, self.clock)
+        self.balancer.tell = self.other.hear
+
+    def test_breaker(self) -> None:
+        """What opens or closes in one opens and closes in the other, and is not told twice."""
+        self.start_two(upstream("a"), upstream("b"))
+        self.other.tell = lambda news: self.fail(f"told again: {news}")
+        self.open("a")
+        self.assertEqual([pair[:2] for pair in self.other.unavailable()], [("a", "m")])
+        self.clock.advance(settings().circuit_breaker.probe_after_seconds)
+        self.balancer.succeeded(self.pick(tried="b"))
+        self.assertEqual(self.other.unavailable(), ())
+
+    def test_pause(self) -> None:
+        """A pause is kept by all, and ends for all with a reset."""
+        self.start_two(upstream("a"))
+        self.balancer.failed(self.pick(), faults.THROTTLED, retry_after=60)
+        self.assertIsNone(self.other.pick("m"))
+        self.clock.advance(60)
+        self.assertIsNotNone(self.other.pick("m"))
+
+    def test_reset(self) -> None:
+        """A reset by hand is everybody's."""
+        self.start_two(upstream("a"))
+        self.open("a")
+        self.assertTrue(self.balancer.reset("a", "m"))
+        self.assertEqual(self.other.unavailable(), ())
+
+    def test_unknown(self) -> None:
+        """News of what is not configured here leave nothing behind."""
+        self.start(upstream("a", "m"))
+        for found in ("opened", "closed", "paused"):
+            self.balancer.hear(News(found, "nobody", "m", seconds=60))
+            self.balancer.hear(News(found, "a", "x" * 10_000, seconds=60))
+        self.assertEqual(self.balancer.unavailable(), ())
 
 
 class PickTests(BalancerCase):

@@ -137,6 +137,11 @@ class AddressTests(FindingsCase):
         for text in ("a b", '"127.0.0.1:80"', '"http://x"', "'[::1'"):
             self.refused(f"bind: {text}", "config.yaml:1: bind: must be an IP address")
 
+    def test_socket_activation(self) -> None:
+        """Ours: systemd's socket, whose address only the running program can see."""
+        self.assertTrue(load("listen: systemd\nbind: 0.0.0.0").socket_activation)
+        self.assertFalse(load("listen: ':80'").socket_activation)
+
     def test_listen(self) -> None:
         """T054 (ours: a bare port works): ":" and a port."""
         for text, port in (("':9'", 9), (":9", 9), ("8080", 8080), ("''", 8080), (":0", 0)):
@@ -214,6 +219,13 @@ class NumberTests(FindingsCase):
         self.assertEqual((found.max_size_bytes, found.max_backups), (100 << 20, 3))
         self.assertEqual((found.max_age_seconds, found.compress), (28 * 86400, True))
         self.assertEqual(load("log: {file: x.log}", path="/etc/c.yaml").log.file, "/etc/x.log")
+
+    def test_workers(self) -> None:
+        """Ours: a number of processes, or one for each processor."""
+        for text, workers in (("", 1), ("workers: 3", 3), ("workers: auto", 0)):
+            self.assertEqual(load(text).workers, workers)
+        for text in ("workers: 0", "workers: -1", "workers: many", "workers: 1000"):
+            self.refused(text, "config.yaml:1: workers: must be ")
 
     def test_ranges(self) -> None:
         """Ours: new keys refuse what makes no sense."""

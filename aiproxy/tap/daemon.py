@@ -1,0 +1,176 @@
+"""One complete aiproxy: every part, made and joined."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from aiproxy import __version__
+from aiproxy.logs import AccessEntry, AccessLog, Sink
+from aiproxy.services.balancer import Balancer
+from aiproxy.services.credentials import Credentials
+from aiproxy.services.drain import Drain
+from aiproxy.services.reloader import Reloader
+from aiproxy.settings import Settings
+from aiproxy.tap.configuration import read
+from aiproxy.tap.signals import Signals
+from aiproxy.translate import Translator
+from aiproxy.upstream.client import UpstreamClient
+from aiproxy.web import Listener, Record, Records, Web, shown
+from aiproxy.workers import Member
+
+
+@dataclass(slots=True)
+class Current:
+    """The settings in force."""
+
+    settings: Settings
+
+    def __call__(self) -> Settings:
+        return self.settings
+
+
+class Daemon(Service):
+    """
+    The whole program, started and stopped in order.
+
+    listening: bound already. sink: takes the log. before: told first at a start, last at a stop.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        listening: socket.socket,
+        sink: Sink,
+        before: Sequence[Service] = (),
+    ) -> None:
+        self._reactor = reactor
+        self._current = Current(settings)
+        self._address = listening.getsockname()[:2]
+        self._before = tuple(before)
+        self._reloader: Reloader | None = None
+        self._member: Member | None = None
+        self._sink = sink
+        self._access = AccessLog(sink, reactor)
+        self._drain = Drain(settings.max_concurrent_requests, reactor)
+        self._upstreams = UpstreamClient(reactor)
+        credentials = Credentials(reactor)
+        self._balancer = Balancer(settings, credentials, reactor)
+        records = Records(lambda record: self._access.add(entry(record)), reactor)
+        translator = Translator(
+            self._current, self._balancer, credentials, self._upstreams, reactor, records.ended
+        )
+        web = Web(self._current, translator, self._balancer, self._drain, records, reactor)
+        self._site = web.site()
+        self._listener = Listener(reactor, listening, self._site)
+
+    def follow(self, path: str) -> None:
+        """Reload the configuration whenever the file changes."""
+        self._reloader = Reloader(
+            path, lambda: read(path), self._publish, self._current.settings, self._reactor
+        )
+
+    def join(self) -> None:
+        """Be one worker of several, whose first process says when to reload and when to stop."""
+        self._member = Member(self._reload, self._reactor.stop, self._balancer.hear)
+        self._balancer.tell = self._member.tell
+
+    def startService(self) -> None:
+        super().startService()
+        settings = self._current.settings
+        for warning in settings.warnings:
+            self.log.warn("{warning}", warning=warning)  # noqa: G010 (Twisted's name for it)
+        for service in (*self._before, self._balancer, self._access):
+            service.startService()
+        if self._member is not None:
+            self._member.join(self._reactor)
+        elif self._reloader is not None:
+            self._reloader.startService()
+        self._listener.startService()
+        Signals(self._reactor, self._reload, self._access.flush).take()
+        self.log.info(
+            "aiproxy {version} listens on {address}, {upstreams} upstreams, {keys} client keys",
+            version=__version__,
+            address=shown(*self._address),
+            upstreams=sum(upstream.enabled for upstream in settings.upstreams),
+            keys=len(settings.api_keys),
+        )
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        """Nobody new; then the running calls; then what they need."""
+        if self._reloader is not None:
+            self._reloader.stopService()
+        await maybeDeferred(self._listener.stopService)
+        cut = await self._drain.stop(self._current.settings.drain_timeout_seconds)
+        await self._site.close()
+        await self._upstreams.close()
+        for service in (self._balancer, *self._before):
+            service.stopService()
+        self.log.info("stopped, {cut} calls cut", cut=cut)
+        self._access.stopService()
+
+    def _publish(self, settings: Settings) -> None:
+        self._current.settings = settings
+        self._balancer.apply(settings)
+        self._drain.set_limit(settings.max_concurrent_requests)
+
+    def _reload(self) -> None:
+        self._access.flush()
+        self._sink.reopen()
+        if self._reloader is not None:
+            self._reloader.reload_now()
+
+
+def entry(record: Record) -> AccessEntry:
+    """One request as its access line tells it; all input tokens count as in, cached or not."""
+    refused = AccessEntry(
+        id=record.id,
+        client=record.wire,
+        model="",
+        mapped="",
+        upstream="",
+        attempts=0,
+        status=record.status,
+        request_bytes=record.request_bytes,
+        response_bytes=record.response_bytes,
+        first_event=None,
+        duration=record.duration,
+        outcome="refused",
+    )
+    trail = record.trail
+    if trail is None:
+        return refused
+    first_event, usage = trail.first_event, trail.usage
+    call = replace(
+        refused,
+        model=trail.call.head.model,
+        mapped=trail.mapped_model,
+        upstream=trail.upstream,
+        attempts=trail.attempts,
+        first_event=None if first_event is None else first_event - trail.started,
+        stream=trail.call.head.stream,
+        losses=tuple(loss.feature for loss in trail.losses),
+        outcome=trail.outcome,
+    )
+    if usage is None:
+        return call
+    return replace(
+        call,
+        in_tokens=usage.input + usage.cache_read + usage.cache_write,
+        cached_tokens=usage.cache_read,
+        out_tokens=usage.output + usage.reasoning,
+        reasoning_tokens=usage.reasoning,
+    )
