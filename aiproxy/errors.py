@@ -67,6 +67,7 @@ class ErrorReply:
     param: the request field at fault, when known.
     retry_after: seconds, when a wait is known to help.
     native: the upstream's own bytes, when there are some.
+    model_only: it says nothing of what the same credential may get from other models.
     """
 
     status: int
@@ -76,6 +77,7 @@ class ErrorReply:
     param: str | None = None
     retry_after: float | None = None
     native: Native | None = None
+    model_only: bool = False
 
 
 class AIProxyError(Exception):

@@ -77,9 +77,11 @@ class Credential:
     What pays for an attempt.
 
     label: names it in logs without showing it, such as "token 2 of 3".
-    login: where it comes from, when that is an auth file; `secret` is its access token then.
+    login: what an auth file says, when it comes from one; `secret` is its access token then.
+    path: of that file, "" for a token.
     """
 
     label: str
     secret: Secret
     login: Login | None = None
+    path: str = ""

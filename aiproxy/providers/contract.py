@@ -111,9 +111,12 @@ class Provider(ABC):
 
     def judge(self, reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
         """
-        What an error means, where the wire alone cannot know: its kind and how long to wait.
+        What an error means, where the wire alone cannot know: its kind, how long to wait, and
+        whether that is for this model only.
 
-        said: what the wire made of `reply`. now: Unix seconds.
+        reply: its body is the error's own text, "" where the wire does not keep it; for an error
+            inside a good answer its status is that answer's.
+        said: what the wire made of it. now: Unix seconds.
         """
         return said
 

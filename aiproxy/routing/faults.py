@@ -27,6 +27,7 @@ class Fault:
     One row.
 
     other_credential: try another credential of the same upstream, each at most once.
+    elsewhere: before that, try the upstream's other endpoints with this one, each at most once.
     refresh: renew this credential and try it once more before another one.
     next_upstream: try the other upstreams, each at most once.
     repeat: when no other upstream is free, try this one once more.
@@ -45,6 +46,7 @@ class Fault:
     next_upstream: bool
     counts: Counts
     rank: int
+    elsewhere: bool = False
     refresh: bool = False
     repeat: bool = False
     passes: frozenset[int] | None = frozenset()
@@ -78,6 +80,7 @@ REQUEST = replace(POLICY, name="request", next_upstream=True, rank=1)
 THROTTLED = Fault(
     "throttled",
     other_credential=True,
+    elsewhere=True,
     next_upstream=True,
     counts="unless_paused",
     rank=2,
@@ -89,6 +92,7 @@ THROTTLED = Fault(
 NOT_FOUND = Fault(
     "not_found",
     other_credential=False,
+    elsewhere=True,
     next_upstream=True,
     counts="once",
     rank=3,
@@ -107,6 +111,7 @@ UNAUTHENTICATED = replace(CREDENTIAL, name="unauthenticated", refresh=True)
 UPSTREAM = Fault(
     "upstream",
     other_credential=False,
+    elsewhere=True,
     next_upstream=True,
     counts="once",
     rank=5,

@@ -8,6 +8,7 @@ then another upstream can take over unseen. Heartbeats may go out meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -16,9 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aiproxy.errors import UpstreamError, UpstreamProtocolError, UpstreamRefused
-from aiproxy.framing import sse
 from aiproxy.translate.client import Client
-from aiproxy.upstream.body import SSEBody
+from aiproxy.upstream.body import StreamBody
 from aiproxy.upstream.client import UpstreamReply
 from aiproxy.wire.relay import Relay
 
@@ -29,16 +29,27 @@ _FAREWELL_SECONDS = 1.0
 """How long an upstream may take to end its connection after its terminal event."""
 
 
+Receive: TypeAlias = Callable[[Sequence[Any]], None]
+"""Takes the messages of one read."""
+
+
 class Pairing:
     """
     Runs one stream.
 
+    body: makes the body of the upstream's answer, which delivers messages that `relay` can read.
     commit: called once, just before the first bytes go to the client.
     """
 
     def __init__(
-        self, relay: Relay, client: Client, commit: Callable[[], None], clock: IReactorTime
+        self,
+        body: Callable[[Receive], StreamBody[Any]],
+        relay: Relay,
+        client: Client,
+        commit: Callable[[], None],
+        clock: IReactorTime,
     ) -> None:
+        self._body = body
         self._relay = relay
         self._client = client
         self._commit = commit
@@ -54,7 +65,7 @@ class Pairing:
 
         Raises: UpstreamError; `committed` tells whether the client has seen any of it.
         """
-        body = SSEBody(self._deliver)
+        body = self._body(self._deliver)
         running = reply.stream(body)
         self._client.pace(body)
         try:
@@ -70,7 +81,7 @@ class Pairing:
         self._open()
         self._part_from(running)
 
-    def _deliver(self, messages: Sequence[sse.Message]) -> None:
+    def _deliver(self, messages: Sequence[Any]) -> None:
         data = self._relay.feed(messages)
         if self._relay.has_content:
             self._open()
@@ -95,8 +106,9 @@ class Pairing:
             return
         self.committed = True
         self._commit()
-        self._client.write(b"".join(self._held))
-        self._held.clear()
+        if self._held:
+            self._client.write(b"".join(self._held))
+            self._held.clear()
 
     def _refuse_error(self) -> None:
         if self._relay.error is not None:

@@ -8,7 +8,7 @@ UpstreamError, or with CancelledError. From then on nothing is delivered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Protocol, TypeVar
 
 from twisted.internet import protocol
@@ -21,6 +21,7 @@ from twisted.web.http import PotentialDataLoss
 from zope.interface import implementer
 
 from aiproxy.errors import UpstreamProtocolError, UpstreamTimeout
+from aiproxy.framing import eventstream
 from aiproxy.framing.sse import Message, SSEDecoder
 from aiproxy.settings import Timeouts
 from aiproxy.upstream.encoding import ReplyDecoder
@@ -314,3 +315,13 @@ class SSEBody(StreamBody[Message]):
     """Server-sent events."""
 
     framing = SSEDecoder
+
+
+class KiroBody(StreamBody[eventstream.Message]):
+    """An AWS event stream."""
+
+    framing = eventstream.EventStreamDecoder
+
+
+BODIES: Mapping[str, type[StreamBody[Any]]] = {"sse": SSEBody, "eventstream": KiroBody}
+"""By the name of the framing."""

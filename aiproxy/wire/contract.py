@@ -146,6 +146,22 @@ class Counting(Protocol):
         ...
 
 
+class Collector(Protocol[M_contra]):
+    """Puts the whole answer together that a stream of the same wire amounts to."""
+
+    def feed(self, message: M_contra) -> None: ...
+
+    def body(self) -> bytes:
+        """After the terminal event. Raises UpstreamProtocolError when there was none."""
+        ...
+
+
+class Collecting(Protocol):
+    """What an outbound wire offers besides, when its streams hold their whole answer."""
+
+    Collector: Callable[[], Collector[Any]]
+
+
 class Inbound(Protocol):
     """
     A wire as clients speak it.

@@ -1,8 +1,9 @@
 """
 One upstream's answer on its way to one client, as pure values.
 
-`connect` and `convert` are the only places that know whether both sides speak the same wire: then
-bytes pass as they are and are only watched; otherwise they go through the hub.
+`connect` and `convert`, and `collect` in `collection`, are the only places that know whether both
+sides speak the same wire: then bytes pass as they are and are only watched; otherwise they go
+through the hub.
 """
 
 from __future__ import annotations
@@ -53,10 +54,12 @@ class Relay(Protocol):
     """
 
     content_type: str
-    has_content: bool
     finished: bool
     error: ErrorReply | None
     usage: ir.Usage | None
+
+    @property
+    def has_content(self) -> bool: ...
 
     def feed(self, messages: Sequence[Any]) -> bytes:
         """
@@ -134,7 +137,7 @@ def convert(
         return EncodedReply(status, body), reply
     if isinstance(reply, ir.Response):
         asked = request()
-        reply = _for_client(upstream, asked, reply, origin)
+        reply = for_client(upstream, asked, reply, origin)
         return client.encode_reply(reply, asked), reply
     return client.encode_reply(reply, None), reply
 
@@ -144,11 +147,11 @@ def unfolded(
 ) -> bytes:
     """A whole answer as the stream that the client asked for."""
     encoder = client.StreamEncoder(request)
-    whole = _for_client(upstream, request, reply, origin)
+    whole = for_client(upstream, request, reply, origin)
     return b"".join(encoder.encode(event) for event in ir.unfold(whole))
 
 
-def _for_client(
+def for_client(
     upstream: Outbound, request: ir.Request, reply: ir.Response, origin: Origin
 ) -> ir.Response:
     """A whole answer in the client's own terms."""
@@ -165,16 +168,20 @@ def _cutter(upstream: Outbound, request: ir.Request) -> StopCutter:
     return StopCutter(() if upstream.TAKES_STOP else request.stop)
 
 
-class _Watch:
+class Watch:
     """What every relay notices of the events that pass."""
 
     def __init__(self, upstream: Outbound) -> None:
         self._decoder = upstream.StreamDecoder()
-        self.has_content = False
+        self._has_heard = False
         self.finished = False
         self.error: ErrorReply | None = None
         self.usage: ir.Usage | None = None
         self._started: ir.Started | None = None
+
+    @property
+    def has_content(self) -> bool:
+        return self._has_heard
 
     def _notice(self, event: ir.Event) -> None:
         match event:
@@ -183,17 +190,22 @@ class _Watch:
             case ir.Finished():
                 self.finished = True
                 self.usage = event.usage or self.usage
-                if not self.has_content and ir.is_empty(event.stop, self.usage):
+                if not self._has_heard and ir.is_empty(event.stop, self.usage):
                     self.error = EMPTY
                 else:
-                    self.has_content = True
+                    self._has_heard = True
             case ir.Broken():
                 self.error = event.error
             case _:
-                self.has_content = self.has_content or ir.is_content(event)
+                self._has_heard = self._has_heard or ir.is_content(event)
+
+    def _end(self) -> None:
+        """After the last event. Raises UpstreamProtocolError."""
+        if not self.finished and self.error is None:
+            raise UpstreamProtocolError("the upstream's stream was cut short")
 
 
-class _Passthrough(_Watch):
+class _Passthrough(Watch):
     """Same wire: the bytes go on as they are."""
 
     def __init__(
@@ -215,8 +227,7 @@ class _Passthrough(_Watch):
     def close(self) -> bytes:
         for event in self._decoder.close():
             self._notice(event)
-        if not self.finished and self.error is None:
-            raise UpstreamProtocolError("the upstream's stream was cut short")
+        self._end()
         return self._raw.end()
 
     def broken(self, error: ErrorReply) -> bytes:
@@ -232,7 +243,7 @@ class _Passthrough(_Watch):
         return ()
 
 
-class _Translation(_Watch):
+class _Translation(Watch):
     """Different wires: every event is decoded, restored to the client's terms and encoded."""
 
     def __init__(
@@ -252,8 +263,7 @@ class _Translation(_Watch):
 
     def close(self) -> bytes:
         out = b"".join(self._encode(event) for event in self._decoder.close())
-        if not self.finished and self.error is None:
-            raise UpstreamProtocolError("the upstream's stream was cut short")
+        self._end()
         return out
 
     def broken(self, error: ErrorReply) -> bytes:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from aiproxy import ir
 from aiproxy.framing import sse
 from aiproxy.wire import contract
-from aiproxy.wire.responses import decoder, request_in, stream
+from aiproxy.wire.responses import collecting, decoder, request_in, stream
 from aiproxy.wire.responses.reply import decode_reply, encode_reply
 from aiproxy.wire.responses.request_in import decode_request, head
 from aiproxy.wire.responses.request_out import TOOL_NAMES, encode_request
@@ -38,6 +38,7 @@ TAKES_STOP = False
 """As OpenAI sends it. Codex counts only events; the SDKs take none before `response.created`."""
 
 StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = decoder.StreamDecoder
+Collector: Callable[[], contract.Collector[sse.Message]] = collecting.Collector
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream.StreamEncoder
 RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 
@@ -49,6 +50,7 @@ __all__ = [
     "ROUTES",
     "TAKES_STOP",
     "TOOL_NAMES",
+    "Collector",
     "RawStream",
     "StreamDecoder",
     "StreamEncoder",
