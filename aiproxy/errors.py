@@ -115,10 +115,15 @@ class SettingsError(AIProxyError):
 
 
 class CredentialError(AIProxyError):
-    """One credential cannot be used now."""
+    """
+    One credential cannot be used now.
+
+    message: for the operator; may name a file, never a secret.
+    """
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
-        super().__init__(ErrorReply(502, "upstream", message, retry_after=retry_after))
+        # The status is what upstreams say of credentials. The message is not for clients.
+        super().__init__(ErrorReply(403, "upstream", message, retry_after=retry_after))
 
 
 class CredentialDisabled(CredentialError):

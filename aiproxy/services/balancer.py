@@ -86,7 +86,7 @@ class Balancer(Service):
             return (
                 self._upstreams[name].serves(model)
                 and self._breaker.allows(name, model, now)
-                and self._rest(name, model, now) <= 0
+                and self._rest(self._upstreams[name], model) <= 0
             )
 
         name = self._turns.pick(model, eligible, tried)
@@ -111,7 +111,9 @@ class Balancer(Service):
         if not self._is_current(pick.upstream):
             return
         now = self._clock.seconds()
-        if retry_after and len(model) <= MAX_MODEL_CHARACTERS:
+        # A pause of its credentials is enough, and ends when one of them gets a new login.
+        rests = self._credentials.soonest(pick.upstream, model) > 0
+        if retry_after and not rests and len(model) <= MAX_MODEL_CHARACTERS:
             seconds = min(retry_after, MAX_SECONDS)
             self._pauses.start((name, model), seconds, now)
             self.tell(News("paused", name, model, seconds=seconds))
@@ -139,6 +141,8 @@ class Balancer(Service):
             case "closed":
                 self._breaker.succeeded(news.upstream, news.model)
                 self._pauses.clear((news.upstream, news.model))
+            case "paused" if news.credential:
+                self._credentials.hear(self._upstreams[news.upstream], news)
             case "paused":
                 self._pauses.start((news.upstream, news.model), news.seconds, now)
 
@@ -161,17 +165,21 @@ class Balancer(Service):
                 status=404,
                 kind="model_not_found",
             )
-        soonest = min(
-            max(
-                self._breaker.wait(upstream.name, model, now),
-                self._rest(upstream.name, model, now),
-            )
-            for upstream in serving
+        soonest, upstream = min(
+            (
+                (
+                    max(self._breaker.wait(upstream.name, model, now), self._rest(upstream, model)),
+                    upstream,
+                )
+                for upstream in serving
+            ),
+            key=lambda wait: wait[0],
         )
+        is_throttled = 0 < soonest <= self._credentials.soonest(upstream, model)
         return NoUpstream(
             f"Every upstream that serves {model[:MAX_MODEL_CHARACTERS]!r} is resting.",
-            status=503,
-            kind="unavailable",
+            status=429 if is_throttled else 503,
+            kind="rate_limit" if is_throttled else "unavailable",
             retry_after=soonest,
         )
 
@@ -200,11 +208,11 @@ class Balancer(Service):
         """Every model name meant for clients: `GET /v1/models`."""
         return models.advertised(self._upstreams.values())
 
-    def _rest(self, name: str, model: str, now: float) -> float:
+    def _rest(self, upstream: Upstream, model: str) -> float:
         """Seconds for which the upstream asked not to be asked."""
         return max(
-            self._pauses.left((name, model), now),
-            self._credentials.soonest(self._upstreams[name]),
+            self._pauses.left((upstream.name, model), self._clock.seconds()),
+            self._credentials.soonest(upstream, model),
         )
 
     def _is_current(self, upstream: Upstream) -> bool:

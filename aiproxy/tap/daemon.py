@@ -16,6 +16,7 @@ from aiproxy.logs import AccessEntry, AccessLog, Sink
 from aiproxy.services.balancer import Balancer
 from aiproxy.services.credentials import Credentials
 from aiproxy.services.drain import Drain
+from aiproxy.services.logins import Logins
 from aiproxy.services.reloader import Reloader
 from aiproxy.settings import Settings
 from aiproxy.tap.configuration import read
@@ -63,7 +64,8 @@ class Daemon(Service):
         self._access = AccessLog(sink, reactor)
         self._drain = Drain(settings.max_concurrent_requests, reactor)
         self._upstreams = UpstreamClient(reactor)
-        credentials = Credentials(reactor)
+        self._logins = Logins(self._upstreams, reactor)
+        self._credentials = credentials = Credentials(self._logins, reactor)
         self._balancer = Balancer(settings, credentials, reactor)
         records = Records(lambda record: self._access.add(entry(record)), reactor)
         translator = Translator(
@@ -82,14 +84,15 @@ class Daemon(Service):
     def join(self) -> None:
         """Be one worker of several, whose first process says when to reload and when to stop."""
         self._member = Member(self._reload, self._reactor.stop, self._balancer.hear)
-        self._balancer.tell = self._member.tell
+        self._balancer.tell = self._credentials.tell = self._member.tell
 
     def startService(self) -> None:
         super().startService()
         settings = self._current.settings
         for warning in settings.warnings:
             self.log.warn("{warning}", warning=warning)  # noqa: G010 (Twisted's name for it)
-        for service in (*self._before, self._balancer, self._access):
+        self._logins.apply(settings.upstreams)
+        for service in (*self._before, self._balancer, self._logins, self._access):
             service.startService()
         if self._member is not None:
             self._member.join(self._reactor)
@@ -116,6 +119,8 @@ class Daemon(Service):
         await maybeDeferred(self._listener.stopService)
         cut = await self._drain.stop(self._current.settings.drain_timeout_seconds)
         await self._site.close()
+        # Renewals under way come to their end first: their tokens can be used only once.
+        await self._logins.stopService()
         await self._upstreams.close()
         for service in (self._balancer, *self._before):
             service.stopService()
@@ -124,6 +129,7 @@ class Daemon(Service):
 
     def _publish(self, settings: Settings) -> None:
         self._current.settings = settings
+        self._logins.apply(settings.upstreams)
         self._balancer.apply(settings)
         self._drain.set_limit(settings.max_concurrent_requests)
 

@@ -8,7 +8,7 @@ service; `routing.faults` says after each failure which of the three may be trie
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -16,15 +16,22 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from aiproxy import ir
-from aiproxy.errors import AIProxyError, BadRequest, ErrorReply, NoUpstream, UpstreamError
+from aiproxy.errors import (
+    AIProxyError,
+    BadRequest,
+    CredentialError,
+    ErrorReply,
+    NoUpstream,
+    UpstreamError,
+)
 from aiproxy.messages import Credential
 from aiproxy.providers import PROVIDERS
-from aiproxy.providers.contract import Call
+from aiproxy.providers.contract import Call, Provider
 from aiproxy.routing.faults import THROTTLED, Fault, classify, final_reply
 from aiproxy.routing.models import fallback_chain
 from aiproxy.services.balancer import Balancer, Pick
 from aiproxy.services.credentials import Credentials
-from aiproxy.settings import Settings, Upstream
+from aiproxy.settings import Settings
 from aiproxy.translate.attempt import Attempt
 from aiproxy.translate.client import Client
 from aiproxy.translate.pairing import Heartbeat
@@ -52,6 +59,7 @@ class Translator:
         upstreams: UpstreamClient,
         clock: IReactorTime,
         ended: Callable[[Trail], None] = lambda trail: None,
+        providers: Mapping[str, Provider] = PROVIDERS,
     ) -> None:
         self._settings = settings
         self._balancer = balancer
@@ -59,6 +67,7 @@ class Translator:
         self._upstreams = upstreams
         self._clock = clock
         self._ended = ended
+        self._providers = providers
 
     def translate(self, call: Call, client: Client) -> Deferred[None]:
         """
@@ -119,7 +128,8 @@ class Translator:
             except CancelledError:
                 self._balancer.released(pick)
                 raise
-            except (BadRequest, NoUpstream) as error:
+            except (BadRequest, NoUpstream, CredentialError) as error:
+                # Nothing was asked, so that nothing was learnt of the upstream.
                 self._balancer.released(pick)
                 trail.failed(error)
                 pick = self._balancer.pick(model, tried)
@@ -167,7 +177,7 @@ class Translator:
     async def _try_upstream(self, pick: Pick, call: Call, client: Client, trail: Trail) -> None:
         """Ask one upstream, with one credential after the other. Raises the last failure."""
         upstream = pick.upstream
-        provider = PROVIDERS[upstream.api_type]
+        provider = self._providers[upstream.api_type]
         if not provider.serves(call):
             self._stand_in(call, client, trail)
             return
@@ -175,14 +185,10 @@ class Translator:
         tried: list[Credential] = []
         failure: UpstreamError | None = None
         while True:
-            credential = await self._credentials.next_credential(upstream, tried)
-            if credential is None and failure is not None:
-                raise self._exhausted(upstream, failure)
-            if credential is None:
-                raise self._balancer.why_none(pick.model)
+            credential = await self._next_credential(pick, call, tried, failure)
             tried.append(credential)
             try:
-                await attempt.run(pick.model, credential)
+                await self._try_credential(attempt, pick.model, credential)
                 return
             except UpstreamError as error:
                 fault = classify(error)
@@ -191,16 +197,55 @@ class Translator:
                 self._rest(pick, credential, fault, error)
                 failure = error
 
-    def _rest(self, pick: Pick, credential: Credential, fault: Fault, error: UpstreamError) -> None:
-        """A pause is the credential's where there are others, else the upstream's."""
-        pause = error.reply.retry_after
-        if pause and fault is THROTTLED and len(pick.upstream.tokens) > 1:
-            self._credentials.cooled(pick.upstream, credential, pause)
+    async def _next_credential(
+        self,
+        pick: Pick,
+        call: Call,
+        tried: Sequence[Credential],
+        failure: UpstreamError | None,
+    ) -> Credential:
+        """Raises: `failure`, the last one, when there is no other credential; CredentialError."""
+        upstream = pick.upstream
+        try:
+            credential = await self._credentials.next_credential(upstream, call, pick.model, tried)
+        except CredentialError:
+            if failure is None:
+                raise
+            credential = None
+        if credential is not None:
+            return credential
+        if failure is None:
+            raise self._balancer.why_none(pick.model)
+        # Of several that were told to wait, the first to be free again counts.
+        pause = self._credentials.soonest(upstream, pick.model) or failure.reply.retry_after
+        raise UpstreamError(replace(failure.reply, retry_after=pause))
 
-    def _exhausted(self, upstream: Upstream, last: UpstreamError) -> UpstreamError:
-        """Of several credentials that were told to wait, the first to be free again counts."""
-        pause = self._credentials.soonest(upstream) or last.reply.retry_after
-        return UpstreamError(replace(last.reply, retry_after=pause))
+    async def _try_credential(self, attempt: Attempt, model: str, credential: Credential) -> None:
+        """Ask with it, and once more when it only had to be renewed. Raises: UpstreamError."""
+        try:
+            await attempt.run(model, credential)
+        except UpstreamError as error:
+            if attempt.trail.outcome == "broken" or not classify(error).refresh:
+                raise
+            renewed = await self._credentials.renewed(attempt.upstream, credential)
+            if renewed is None:
+                raise
+        else:
+            return
+        try:
+            await attempt.run(model, renewed)
+        except UpstreamError as error:
+            if attempt.trail.outcome != "broken" and classify(error).refresh:
+                self._credentials.refused(attempt.upstream, renewed)
+            raise
+
+    def _rest(self, pick: Pick, credential: Credential, fault: Fault, error: UpstreamError) -> None:
+        """A pause is the credential's where it is a login or one of many, else the upstream's."""
+        pause = error.reply.retry_after
+        is_one_of_many = fault is THROTTLED and len(pick.upstream.tokens) > 1
+        if pause and (credential.login is not None or is_one_of_many):
+            model = pick.model if error.reply.model_only else ""
+            self._credentials.cooled(pick.upstream, credential, pause, model)
 
     def _stand_in(self, call: Call, client: Client, trail: Trail) -> None:
         """What aiproxy can do itself for an operation that the upstream does not have."""

@@ -17,6 +17,7 @@ from aiproxy.services.balancer import Balancer, Pick
 from aiproxy.services.credentials import Credentials
 from aiproxy.settings import Upstream
 from tests.routing.samples import settings, upstream
+from tests.services.samples import logins
 
 
 class BalancerCase(SynchronousTestCase):
@@ -24,7 +25,7 @@ class BalancerCase(SynchronousTestCase):
 
     def start(self, *upstreams: Upstream) -> None:
         self.clock = Clock()
-        self.credentials = Credentials(self.clock)
+        self.credentials = Credentials(logins(self.clock), self.clock)
         self.balancer = Balancer(settings(*upstreams), self.credentials, self.clock)
         self.names = {upstream.name for upstream in upstreams}
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.messages import Credential
 from aiproxy.services.credentials import Credentials
 from aiproxy.settings import Upstream
+from tests.providers.samples import call
 from tests.routing.samples import upstream
+from tests.services.samples import logins
 
 
 class CredentialsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.credentials = Credentials(self.clock)
+        self.credentials = Credentials(logins(self.clock), self.clock)
         self.upstream = upstream("a", tokens=("x", "y", "z"))
+
+    def next(self, of: Upstream, tried: Sequence[Credential] = ()) -> Deferred[Credential | None]:
+        return self.credentials.next_credential(of, call("anthropic"), "m", tried)
 
     def call(self, of: Upstream | None = None) -> str:
         """The tokens that one upstream call tries when all are refused."""
         tried: list[Credential] = []
         while True:
-            answer = self.credentials.next_credential(of or self.upstream, tried)
+            answer = self.next(of or self.upstream, tried)
             credential = self.successResultOf(answer)
             if credential is None:
                 return "".join(used.secret.reveal() for used in tried)
@@ -50,20 +58,20 @@ class CredentialsTests(SynchronousTestCase):
     def test_no_tokens(self) -> None:
         """Without tokens there is no credential."""
         self.assertEqual(self.call(upstream("b", tokens=())), "")
-        self.assertEqual(self.credentials.soonest(upstream("b", tokens=())), 0)
+        self.assertEqual(self.credentials.soonest(upstream("b", tokens=()), "m"), 0)
 
     def test_calls_at_the_same_time(self) -> None:
         """Each call keeps to its own round while others begin."""
-        first = self.successResultOf(self.credentials.next_credential(self.upstream))
+        first = self.successResultOf(self.next(self.upstream))
         assert first is not None
         self.call()
-        second = self.successResultOf(self.credentials.next_credential(self.upstream, [first]))
+        second = self.successResultOf(self.next(self.upstream, [first]))
         assert second is not None
         self.assertEqual((first.secret.reveal(), second.secret.reveal()), ("x", "y"))
 
     def test_label(self) -> None:
         """The label tells the position and nothing else."""
-        credential = self.successResultOf(self.credentials.next_credential(self.upstream))
+        credential = self.successResultOf(self.next(self.upstream))
         assert credential is not None
         self.assertEqual(credential.label, "token 1 of 3")
         self.assertNotIn("x", repr(credential.secret))
@@ -80,20 +88,20 @@ class CredentialsTests(SynchronousTestCase):
         """The time until the first token is usable, 0 while one is."""
         for position, seconds in ((0, 10), (1, 4)):
             self.credentials.cooled(self.upstream, self.token(position), seconds)
-            self.assertEqual(self.credentials.soonest(self.upstream), 0)
+            self.assertEqual(self.credentials.soonest(self.upstream, "m"), 0)
         self.credentials.cooled(self.upstream, self.token(2), 7)
-        self.assertEqual(self.credentials.soonest(self.upstream), 4)
+        self.assertEqual(self.credentials.soonest(self.upstream, "m"), 4)
         self.assertEqual(self.call(), "")
 
     def test_tokens_changed_during_a_call(self) -> None:
         """A call whose list was replaced goes on with the new one, none twice."""
-        first = self.successResultOf(self.credentials.next_credential(self.upstream))
+        first = self.successResultOf(self.next(self.upstream))
         assert first is not None
         changed = upstream("a", tokens=("n", "x"))
-        answer = self.successResultOf(self.credentials.next_credential(changed, [first]))
+        answer = self.successResultOf(self.next(changed, [first]))
         assert answer is not None
         self.assertEqual(answer.secret.reveal(), "n")
         gone = upstream("a", tokens=("n",))
-        answer = self.successResultOf(self.credentials.next_credential(gone, [first]))
+        answer = self.successResultOf(self.next(gone, [first]))
         assert answer is not None
         self.assertEqual(answer.secret.reveal(), "n")

@@ -22,6 +22,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from aiproxy.framing import sse
 from aiproxy.messages import Headers, header
+from aiproxy.providers import PROVIDERS
 from aiproxy.redaction import Secret
 from aiproxy.services.balancer import Balancer
 from aiproxy.services.credentials import Credentials
@@ -31,6 +32,7 @@ from aiproxy.upstream.client import UpstreamClient
 from tests.providers.samples import BODIES, call
 from tests.routing.samples import BREAKER, settings
 from tests.routing.samples import upstream as plain_upstream
+from tests.services.samples import ACME, logins
 
 ANSWER = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"up","content":'
@@ -213,7 +215,8 @@ class Stage(SynchronousTestCase):
             settings(*chosen, breaker=breaker, fallback=fallback), keepalive_seconds=keepalive
         )
         self.agent = RequestTraversalAgent(_Upstreams(self))
-        self.credentials = Credentials(self.clock)
+        self.logins = logins(self.clock, self.agent)
+        self.credentials = Credentials(self.logins, self.clock)
         self.balancer = Balancer(self.settings, self.credentials, self.clock)
         self.translator = Translator(
             lambda: self.settings,
@@ -222,6 +225,7 @@ class Stage(SynchronousTestCase):
             UpstreamClient(self.clock, agent=self.agent),
             self.clock,
             self.trails.append,
+            {**PROVIDERS, "acme": ACME},
         )
 
     def ask(

@@ -280,7 +280,7 @@ class PauseTests(Stage):
             self.clock.advance(4.5)
             resting = self.ask()
             self.ended(resting)
-            self.assertEqual((self.asked, resting.client.status), ("aa", 503))
+            self.assertEqual((self.asked, resting.client.status), ("aa", 429))
             self.clock.advance(0.5)
             self.ask()
             self.assertEqual(self.asked, "aaa", pauses)

@@ -21,6 +21,7 @@ from aiproxy.settings import ApiKey, Settings
 from aiproxy.translate import Translator
 from aiproxy.upstream.client import UpstreamClient
 from aiproxy.web import Record, Records, Web
+from tests.services.samples import logins
 from tests.settings.samples import load
 from tests.upstream.servers import Connection, Server
 from tests.web.clients import Answer, RawClient, connected
@@ -131,7 +132,7 @@ class WebCase(TestCase):
         self.settings: Settings = load(self.CONFIG + UPSTREAM.format(url=url))
         self.records: list[Record] = []
         self.drain = Drain(self.settings.max_concurrent_requests, self.clock)
-        credentials = Credentials(self.clock)
+        credentials = Credentials(logins(self.clock), self.clock)
         self.balancer = Balancer(self.settings, credentials, self.clock)
         client = UpstreamClient(self.reactor)
         records = Records(self.records.append, self.clock)

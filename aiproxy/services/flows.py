@@ -1,0 +1,56 @@
+"""Drives a provider's flow: the conversation with a login service that renews a token."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from aiproxy.errors import CredentialError, UpstreamError
+from aiproxy.messages import HttpReply, HttpRequest
+from aiproxy.providers.contract import Change, Flow, Pause
+from aiproxy.settings import Upstream
+from aiproxy.upstream.client import UpstreamClient
+
+MAX_REPLY_BYTES = 1024 * 1024
+MAX_STEPS = 40
+ANSWER_SECONDS = 30.0
+"""For each answer of a login service; calls wait for it."""
+
+_NOTHING = HttpReply(0)
+
+
+async def drive(
+    flow: Flow, upstream: Upstream, client: UpstreamClient, clock: IReactorTime
+) -> tuple[Change, ...]:
+    """
+    What the flow comes to.
+
+    Raises: what the flow raises; CredentialError when the service cannot be reached, or goes on
+    for ever.
+    """
+    reply: HttpReply | None = None
+    try:
+        for _ in range(MAX_STEPS):
+            try:
+                step = next(flow) if reply is None else flow.send(reply)
+            except StopIteration as finished:
+                changes: tuple[Change, ...] = finished.value
+                return changes
+            if isinstance(step, Pause):
+                await deferLater(clock, step.seconds)
+                reply = _NOTHING
+            else:
+                reply = await _asked(step, upstream, client)
+    except UpstreamError as error:
+        raise CredentialError(f"the login service does not answer: {error.reply.message}") from None
+    finally:
+        flow.close()
+    raise CredentialError("the login service does not come to an end")
+
+
+async def _asked(request: HttpRequest, upstream: Upstream, client: UpstreamClient) -> HttpReply:
+    timeouts = replace(upstream.timeouts, headers=ANSWER_SECONDS, whole_answer=ANSWER_SECONDS)
+    reply = await client.request(request, timeouts)
+    return HttpReply(reply.status, reply.headers, await reply.whole(MAX_REPLY_BYTES))
