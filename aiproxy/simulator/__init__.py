@@ -7,7 +7,8 @@ refuses, where the vendor wants it. `GET /_simulator/requests` tells other proce
 seen, `POST /_simulator/reset` makes it forget.
 
 Reading order: `script` (values), `answers` and `behaviour` (names to scripts), `checks` (what
-vendors refuse), `player` (scripts to bytes), `record`, `service`, `demo`.
+vendors refuse), `player` (scripts to bytes), `record`, `sides` (what one vendor serves besides its
+wire), `service`, `demo`.
 """
 
 from __future__ import annotations

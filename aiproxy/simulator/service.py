@@ -24,6 +24,8 @@ from aiproxy.simulator.behaviour import script_for
 from aiproxy.simulator.player import Player, answer, refuse
 from aiproxy.simulator.record import Received, Record
 from aiproxy.simulator.script import Question
+from aiproxy.simulator.sides import SIDES, Side, Stage, Visit
+from aiproxy.simulator.sides.contract import Handler
 from aiproxy.wire import INBOUND, jsontext
 from aiproxy.wire.contract import Inbound
 from aiproxy.wire.estimate import estimated_tokens
@@ -41,11 +43,14 @@ class Simulator:
     """
     A fake upstream.
 
-    clock: None for the reactor. record: what it has seen.
+    clock: None for the reactor. record: what it has seen. sides: by name.
     """
 
     def __init__(
-        self, clock: IReactorTime | None = None, wires: Mapping[str, Inbound] = INBOUND
+        self,
+        clock: IReactorTime | None = None,
+        wires: Mapping[str, Inbound] = INBOUND,
+        sides: Mapping[str, Callable[[Stage], Side]] = SIDES,
     ) -> None:
         self.record = Record()
         app = Klein()
@@ -53,11 +58,17 @@ class Simulator:
             routes = dict.fromkeys((*wire.ROUTES, *_MORE_ROUTES.get(wire.NAME, ())))
             for route in routes:
                 app.route(route, methods=["POST"], endpoint=route)(self._calls_of(wire))
+        self._site = _Site(self.record, app.resource(), reactor=clock)
+        self._clock: IReactorTime = self._site.reactor
+        self._stage = Stage(self._clock, self.record, self._answer_or_refuse)
+        self.sides: Mapping[str, Any] = {name: make(self._stage) for name, make in sides.items()}
+        for side in self.sides.values():
+            for (method, route), handler in side.routes.items():
+                endpoint = f"{method} {route}"
+                app.route(route, methods=[method], endpoint=endpoint)(self._visits_of(handler))
         app.route("/_simulator/requests", methods=["GET"])(self._requests)
         app.route("/_simulator/reset", methods=["POST"])(self._reset)
         app.handle_errors(HTTPException)(_no_route)
-        self._site = _Site(self.record, app.resource(), reactor=clock)
-        self._clock: IReactorTime = self._site.reactor
 
     def site(self) -> Site:
         """What listens: one site for all wires."""
@@ -73,16 +84,31 @@ class Simulator:
 
     async def _call(self, wire: Inbound, http: Request) -> None:
         try:
-            received = _received(http)
+            received = self._noted(http)
         except codings.CodingError as error:
             refuse(http, wire, BadRequest(f"cannot read the body: {error}").reply)
             return
-        self.record.requests.append(received)
-        self.record.changed()
         refused = checks.refused_key(wire.NAME, received.headers, received.path)
         if refused is not None:
             refuse(http, wire, refused)
             return
+        await self._answer_or_refuse(wire, http, received)
+
+    def _visits_of(self, handler: Handler) -> Callable[..., Deferred[None]]:
+        def visit(http: Request, **words: str) -> Deferred[None]:
+            visited = Visit(http, self._noted(http), self._stage, words)
+            return Deferred.fromCoroutine(handler(visited))
+
+        return visit
+
+    def _noted(self, http: Request) -> Received:
+        """Raises codings.CodingError."""
+        received = _received(http)
+        self.record.requests.append(received)
+        self.record.changed()
+        return received
+
+    async def _answer_or_refuse(self, wire: Inbound, http: Request, received: Received) -> None:
         try:
             await self._answer(wire, http, received)
         except BadRequest as error:
