@@ -3,6 +3,8 @@
 # make check       lint, types and tests
 # make docs        write the pages that are made from the code
 # make test-floors all tests on the oldest dependencies that setup.py allows
+# make soak        ten minutes of mixed traffic with faults, leaving clients and reloads
+# make fuzz        look for bytes that a decoder does not expect, five minutes for each of them
 # make clean       remove all of that again
 #
 # PYTHON=python3.12 chooses the interpreter; each one but python3 has a venv of its own in build/.
@@ -23,7 +25,10 @@ FORGET_BUILDS = rm -rf build/lib build/bdist.*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test lint types check docs test-floors clean
+.PHONY: run test lint types check docs test-floors soak fuzz clean
+
+SOAK_MINUTES = 10
+FUZZ_SECONDS = 300
 
 run: $(VENV)/.run
 	$(VENV)/bin/twistd -n --pidfile= aiproxy --demo
@@ -48,6 +53,12 @@ docs: $(VENV)/.test
 test-floors: $(FLOORS_VENV)/.test
 	$(FLOORS_VENV)/bin/python -m tests.summary tests
 
+soak: $(VENV)/.test
+	$(VENV)/bin/python -m tests.soak --minutes $(SOAK_MINUTES)
+
+fuzz: $(VENV)/.fuzz
+	$(VENV)/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
 clean:
 	rm -rf .venv build dist *.egg-info _trial_temp* .mypy_cache .ruff_cache .hypothesis
 
@@ -70,6 +81,11 @@ build/floors-%/.test: $(SOURCES) build/floors.txt | build/floors-%/bin/python
 	$(FORGET_BUILDS)
 	$*/bin/python -m pip install --quiet '.[test]'
 	touch $@ $*/.run
+
+%/.fuzz: $(SOURCES) | %/bin/python
+	$(FORGET_BUILDS)
+	$*/bin/python -m pip install --quiet '.[fuzz]'
+	touch $@ $*/.test $*/.run
 
 build/floors.txt: setup.py
 	mkdir -p build

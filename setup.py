@@ -67,7 +67,7 @@ setup(
     packages=[*find_packages(include=["aiproxy", "aiproxy.*"]), "twisted.plugins"],
     package_data={"aiproxy": ["py.typed"]},
     install_requires=[f"{name}>={floor}" for name, floor in FLOORS.items()],
-    extras_require={"test": TEST},
+    extras_require={"test": TEST, "fuzz": [*TEST, "atheris>=3.0"]},
     zip_safe=False,
     classifiers=[
         "Framework :: Twisted",

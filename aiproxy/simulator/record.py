@@ -31,21 +31,30 @@ class Received:
 
 class Record:
     """
-    requests: the latest ones, oldest first. connections, streams: open now; a stream is a streamed
-    answer that has not ended. aborted: calls whose client left before the answer was over.
+    requests: the latest ones, oldest first; received: how many there were in all.
+    connections, streams: open now; a stream is a streamed answer that has not ended.
+    aborted: calls whose client left before the answer was over.
     """
 
     def __init__(self) -> None:
         self.requests: deque[Received] = deque(maxlen=MAX_REQUESTS)
+        self.received = 0
         self.connections = 0
         self.streams = 0
         self.aborted = 0
         self._calls: dict[str, int] = {}
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
 
+    def add(self, request: Received) -> None:
+        """One more request."""
+        self.requests.append(request)
+        self.received += 1
+        self.changed()
+
     def reset(self) -> None:
         """Forget all that is over."""
         self.requests.clear()
+        self.received = 0
         self._calls.clear()
         self.aborted = 0
 
@@ -83,6 +92,7 @@ class Record:
                 }
                 for seen in self.requests
             ],
+            "received": self.received,
             "connections": self.connections,
             "streams": self.streams,
             "aborted": self.aborted,

@@ -104,8 +104,7 @@ class Simulator:
     def _noted(self, http: Request) -> Received:
         """Raises codings.CodingError."""
         received = _received(http)
-        self.record.requests.append(received)
-        self.record.changed()
+        self.record.add(received)
         return received
 
     async def _answer_or_refuse(self, wire: Inbound, http: Request, received: Received) -> None:

@@ -32,9 +32,11 @@ def read_request(body: bytes | JSON, shape: type[T]) -> T:
     Raises: BadRequest, with the JSON path of what is wrong.
     """
     try:
-        return msgspec.json.decode(body, type=shape)
+        return _read(body, shape)
     except RecursionError:
         raise BadRequest("the JSON is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise BadRequest("the JSON is not UTF-8") from None
     except _TROUBLE as error:
         message, _, path = str(error).partition(" - at ")
         param = path.strip("`").removeprefix("$").removeprefix(".") or None
@@ -49,7 +51,7 @@ def read_reply(body: bytes | JSON, shape: type[T]) -> T:
     Raises: UpstreamProtocolError. The text itself is never quoted.
     """
     try:
-        return msgspec.json.decode(body, type=shape)
+        return _read(body, shape)
     except _TROUBLE:
         raise UpstreamProtocolError("the upstream's answer is not its protocol's JSON") from None
 
@@ -57,9 +59,16 @@ def read_reply(body: bytes | JSON, shape: type[T]) -> T:
 def try_read(text: bytes | str | JSON, shape: type[T]) -> T | None:
     """`text` as `shape`, or None when it is not that."""
     try:
-        return msgspec.json.decode(text, type=shape)
+        return _read(text, shape)
     except _TROUBLE:
         return None
+
+
+def _read(text: bytes | str | JSON, shape: type[T]) -> T:
+    """Raises: _TROUBLE. What is skipped or stays `Raw` is looked at by nobody else."""
+    if isinstance(text, bytes) and not text.isascii():
+        text.decode()
+    return msgspec.json.decode(text, type=shape)
 
 
 def write(value: Any) -> bytes:

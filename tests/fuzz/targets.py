@@ -1,0 +1,321 @@
+"""What is fuzzed: a reader, bytes to begin with, and what must hold whatever the bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiproxy import codings, ir
+from aiproxy.errors import (
+    BadRequest,
+    CredentialError,
+    SettingsError,
+    UpstreamError,
+    UpstreamProtocolError,
+)
+from aiproxy.framing import eventstream, sse
+from aiproxy.providers import PROVIDERS
+from aiproxy.providers.contract import AuthFile, LoginProvider
+from aiproxy.upstream.encoding import ReplyDecoder
+from aiproxy.wire import INBOUND, OUTBOUND
+from aiproxy.wire.relay import Origin, connect, convert, encode_for
+from tests import corpus
+from tests.settings.samples import load
+from tests.wire import grammars
+
+INPUTS = Path(__file__).with_name("inputs")
+
+_FORMATS = {
+    "anthropic": "anthropic",
+    "chat": "openai-chat",
+    "responses": "openai-responses",
+    "gemini": "gemini",
+    "kiro": "aws-eventstream",
+}
+_PATHS = {
+    "anthropic": "/v1/messages",
+    "chat": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
+}
+_BODIES: Mapping[str, Any] = {
+    "anthropic": {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
+    "chat": {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
+    "responses": {"model": "m", "input": "hi"},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+}
+_ORIGIN = Origin("m", "call-1", 1)
+
+_MAX_SEED_BYTES = 6000
+_MAX_SEEDS = 30
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    run: reads; raises nothing, or AssertionError when something does not hold.
+    seeds: gives bytes that are read with success.
+    """
+
+    run: Callable[[bytes], None]
+    seeds: Callable[[], Iterable[bytes]]
+
+
+# ── framings and codings ──
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """The data cut by its own first byte: one, two, three ... bytes at a time."""
+    size = 1 + (data[0] if data else 0) % 64
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def _sse(data: bytes) -> None:
+    def read(pieces: Iterable[bytes]) -> list[sse.Message] | None:
+        decoder = sse.SSEDecoder(max_event_bytes=4096)
+        try:
+            found = [message for piece in pieces for message in decoder.feed(piece)]
+            return found + decoder.close()
+        except UpstreamProtocolError:
+            return None
+
+    whole = read([data])
+    if whole is not None and len(data) <= 4096:
+        assert read(_pieces(data)) == whole, "the chunking shows"
+
+
+def _event_stream(data: bytes) -> None:
+    def read(pieces: Iterable[bytes]) -> tuple[list[eventstream.Message], str]:
+        decoder = eventstream.EventStreamDecoder(max_message_bytes=4096)
+        found: list[eventstream.Message] = []
+        try:
+            for piece in pieces:
+                found += decoder.feed(piece)
+            found += decoder.close()
+        except UpstreamProtocolError as error:
+            return found, str(error)
+        return found, ""
+
+    whole, problem = read([data])
+    cut, cut_problem = read(_pieces(data))
+    assert whole == cut, "the chunking shows"
+    assert bool(problem) == bool(cut_problem), "the chunking decides"
+
+
+def _coding(name: str, data: bytes) -> None:
+    for pieces in ([data], _pieces(data)):
+        try:
+            decoder = ReplyDecoder(name)
+            for piece in pieces:
+                decoder.feed(piece)
+            decoder.finish()
+        except UpstreamProtocolError:
+            continue
+
+
+# ── wires ──
+
+
+def _request(wire: str, data: bytes) -> None:
+    """Decoded or refused; what is decoded can be asked of every upstream, or is refused."""
+    inbound = INBOUND[wire]
+    try:
+        inbound.head(data, _PATHS[wire])
+        request = inbound.decode_request(data, _PATHS[wire])
+    except BadRequest:
+        return
+    for target in OUTBOUND.values():
+        try:
+            encoded = encode_for(target, replace(request, model="m"))
+        except BadRequest:
+            continue
+        json.loads(encoded.body)
+
+
+def _asked(wire: str) -> ir.Request:
+    return INBOUND[wire].decode_request(json.dumps(_BODIES[wire]).encode(), _PATHS[wire])
+
+
+def _messages(wire: str, data: bytes) -> list[Any]:
+    """The messages of a stream; for Kiro the data is `type payload` lines."""
+    if wire == "kiro":
+        lines = (line.partition(b" ") for line in data.split(b"\n"))
+        kinds = {":message-type": "event", ":content-type": "application/json"}
+        return [
+            eventstream.Message(
+                {**kinds, ":event-type": kind.decode("utf-8", "replace")[:255]}, payload
+            )
+            for kind, _, payload in lines
+        ]
+    decoder = sse.SSEDecoder()
+    return [*decoder.feed(data), *decoder.close()]
+
+
+def _stream(wire: str, data: bytes) -> None:
+    """Relayed to every client's dialect, whose grammar holds whatever comes in."""
+    messages = _messages(wire, data)
+    for name, client in INBOUND.items():
+        if name == wire:
+            continue
+        relay = connect(OUTBOUND[wire], client, partial(_asked, name), _PATHS[name], _ORIGIN)
+        out = b""
+        try:
+            for message in messages:
+                out += relay.feed([message])
+            out += relay.close()
+        except UpstreamError as error:
+            if relay.error is None:
+                out += relay.broken(error.reply)
+        if relay.has_content:
+            _check(name, out)
+
+
+def _check(wire: str, stream: bytes) -> None:
+    """What a model writes as a call's arguments goes on as it is, JSON or not."""
+    try:
+        grammars.check(wire, stream)
+    except grammars.Ungrammatical as error:
+        if "input is no object" not in str(error):
+            raise
+
+
+def _reply(wire: str, data: bytes) -> None:
+    """A whole answer, good or bad, for every client."""
+    for name, client in INBOUND.items():
+        for status in (200, 400, 529):
+            try:
+                encoded, _ = convert(
+                    OUTBOUND[wire], client, partial(_asked, name), _ORIGIN, status, data
+                )
+            except UpstreamProtocolError:
+                assert status == 200, "an error answer is never refused"
+                continue
+            if name != wire:
+                json.loads(encoded.body)
+
+
+def _recorded(format: str, which: Callable[[corpus.Case], bytes | None]) -> Iterable[bytes]:
+    if corpus.root() is None:
+        return
+    found = (which(case) for case in corpus.cases(format))
+    small = (data for data in found if data and len(data) <= _MAX_SEED_BYTES)
+    yield from list(small)[:_MAX_SEEDS]
+
+
+def _request_seeds(wire: str) -> Iterable[bytes]:
+    yield json.dumps(_BODIES[wire]).encode()
+    yield from _recorded(_FORMATS[wire], lambda case: case.request)
+
+
+def _reply_seeds(wire: str) -> Iterable[bytes]:
+    yield b'{"error": {"message": "m", "type": "t", "code": 1}}'
+    if wire != "kiro":
+        yield from _recorded(_FORMATS[wire], lambda case: case.response)
+
+
+def _stream_seeds(wire: str) -> Iterable[bytes]:
+    if wire == "kiro":
+        yield from map(_lines, _recorded(_FORMATS[wire], lambda case: case.stream))
+    else:
+        yield from _recorded(_FORMATS[wire], lambda case: case.stream)
+
+
+def _lines(frames: bytes) -> bytes:
+    decoder = eventstream.EventStreamDecoder()
+    try:
+        messages = decoder.feed(frames)
+    except UpstreamProtocolError:
+        return b""
+    return b"\n".join(
+        m.text(":event-type").encode() + b" " + m.payload.replace(b"\n", b" ") for m in messages
+    )
+
+
+# ── files ──
+
+
+def _settings(data: bytes) -> None:
+    try:
+        load(data.decode("utf-8", "replace"))
+    except SettingsError:
+        return
+
+
+def _settings_seeds() -> Iterable[bytes]:
+    yield b"api-key: [a, sha256:0]\nupstreams: [{name: a, base_url: 'http://h', token: t}]"
+    yield Path(__file__).parents[2].joinpath("etc/aiproxy/config.yaml").read_bytes()
+
+
+def _auth_file(provider: LoginProvider, data: bytes) -> None:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(document, dict):
+        return
+    try:
+        login = provider.read_login(AuthFile("a.json", document, lambda _: document))
+    except CredentialError:
+        return
+    provider.is_stale(login, 0.0)
+
+
+def _auth_file_seeds() -> Iterable[bytes]:
+    for document in (
+        {"tokens": {"access_token": "a.b.c", "refresh_token": "r"}, "last_refresh": "2026-01-01"},
+        {"claudeAiOauth": {"accessToken": "a", "refreshToken": "r", "expiresAt": 1}},
+        {"access_token": "a", "refresh_token": "r", "expiry_date": 1, "type": "gemini"},
+        {"token": {"access_token": "a", "expiry": "2026-01-01T00:00:00Z"}, "project_id": "p"},
+        {"accessToken": "a", "refreshToken": "r", "expiresAt": "2026", "clientIdHash": "h"},
+        {"access_token": "a", "expired": "2026-01-01T00:00:00Z", "auth_method": "IdC"},
+    ):
+        yield json.dumps(document).encode()
+
+
+def _framing_seeds(format: str) -> Callable[[], Iterable[bytes]]:
+    def seeds() -> Iterable[bytes]:
+        yield b"event: a\r\ndata: b\r\n\r\n: c\ndata: d\n\n"
+        yield from _recorded(format, lambda case: case.stream)
+
+    return seeds
+
+
+def _coded_seeds(name: str) -> Iterable[bytes]:
+    yield codings.encode(b'{"a": 1}' * 20, name)
+
+
+TARGETS: Mapping[str, Target] = {
+    "sse": Target(_sse, _framing_seeds("anthropic")),
+    "eventstream": Target(_event_stream, _framing_seeds("aws-eventstream")),
+    **{
+        f"coding-{name}": Target(partial(_coding, name), partial(_coded_seeds, name))
+        for name in ("gzip", "zstd", "br")
+    },
+    **{
+        f"request-{name}": Target(partial(_request, name), partial(_request_seeds, name))
+        for name in INBOUND
+    },
+    **{
+        f"stream-{name}": Target(partial(_stream, name), partial(_stream_seeds, name))
+        for name in OUTBOUND
+    },
+    **{
+        f"reply-{name}": Target(partial(_reply, name), partial(_reply_seeds, name))
+        for name in OUTBOUND
+    },
+    "settings": Target(_settings, _settings_seeds),
+    **{
+        f"authfile-{name}": Target(partial(_auth_file, provider), _auth_file_seeds)
+        for name, provider in PROVIDERS.items()
+        if isinstance(provider, LoginProvider)
+    },
+}
+
+
+def inputs(name: str) -> list[bytes]:
+    """What was found once, oldest name first."""
+    return [file.read_bytes() for file in sorted(INPUTS.joinpath(name).glob("*"))]

@@ -1,0 +1,1 @@
+"""Minutes of mixed traffic with faults, leaving clients and reloads: `make soak`."""
