@@ -8,20 +8,26 @@ vendor documents them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import unquote_plus
+from dataclasses import dataclass
 
 from aiproxy.messages import Credential, Headers, HttpRequest, header
 from aiproxy.providers.contract import Call, Prepared, Provider
+from aiproxy.providers.outgoing import (
+    joined,
+    lifted_betas,
+    merged_betas,
+    passed,
+    passes_as_it_is,
+    translated,
+    with_model,
+    with_overrides,
+    with_query,
+)
 from aiproxy.settings import ApiType, Upstream
-from aiproxy.wire import COUNTING, OUTBOUND
 from aiproxy.wire.contract import Encoded, Operation
 from aiproxy.wire.gemini import path_for
-from aiproxy.wire.jsontext import raw, try_read, with_member
-from aiproxy.wire.proofs import may_hold_tags
-from aiproxy.wire.relay import encode_for
 
-_ALWAYS_PASSED = frozenset({"user-agent"})
+_ALWAYS_PASSED = ("user-agent",)
 _ANTHROPIC_VERSION = "2023-06-01"
 _OAUTH_TOKEN = "sk-ant-oat"
 _OAUTH_BETA = "oauth-2025-04-20"
@@ -67,90 +73,27 @@ class ApiKeyProvider(Provider):
     ) -> Prepared:
         native = call.wire == self.wire
         path = self.path(model, call.head.operation, call.head.stream)
-        url = _joined(upstream.base_url, path)
+        url = joined(upstream.base_url, path)
         headers = self._headers(call, native) + self.authorize(credential.secret.reveal())
-        encoded = self._encoded(call, model, native)
+        encoded = self._encoded(call, model)
         body = encoded.body
         if native:
             body, headers = self.adapt(body, headers)
-            url = _with_query(url, call.query, self.withheld)
+            url = with_query(url, call.query, self.withheld)
         headers = with_overrides(merged_betas(headers), upstream.http_headers)
         http = HttpRequest("POST", url, headers, body)
         return Prepared(http, call.head.stream, encoded.losses)
 
-    def _encoded(self, call: Call, model: str, native: bool) -> Encoded:
-        if native and (call.head.operation == "compact" or _may_pass(call)):
-            if self.model_in_body and call.head.model != model:
-                return Encoded(with_member(call.body, "model", raw(model)))
-            return Encoded(call.body)
-        request = replace(call.decode(), model=model)
-        if call.head.operation == "count":
-            return COUNTING[self.wire].encode_count_request(request)
-        return encode_for(OUTBOUND[self.wire], request)
+    def _encoded(self, call: Call, model: str) -> Encoded:
+        if passes_as_it_is(call, self.wire):
+            return Encoded(with_model(call, model) if self.model_in_body else call.body)
+        return translated(call, self.wire, model)
 
     def _headers(self, call: Call, native: bool) -> Headers:
-        passed = tuple(
-            (name, value) for name, value in call.headers if self._passes(name.lower(), native)
-        )
-        fixed = tuple((name, value) for name, value in self.headers if header(passed, name) is None)
+        kept = passed(call.headers, (*_ALWAYS_PASSED, *(self.passed if native else ())))
+        fixed = tuple((name, value) for name, value in self.headers if header(kept, name) is None)
         accept = "text/event-stream" if call.head.stream else "application/json"
-        return (("Content-Type", "application/json"), ("Accept", accept), *fixed, *passed)
-
-    def _passes(self, name: str, native: bool) -> bool:
-        if name in _ALWAYS_PASSED:
-            return True
-        return native and any(
-            name == allowed or (allowed.endswith("-") and name.startswith(allowed))
-            for allowed in self.passed
-        )
-
-
-def _may_pass(call: Call) -> bool:
-    return call.may_pass and not may_hold_tags(call.body)
-
-
-def with_overrides(headers: Headers, overrides: Headers) -> Headers:
-    """The operator's `http_headers` win over ours; an empty value removes a header."""
-    names = {name.lower() for name, _ in overrides}
-    kept = tuple((name, value) for name, value in headers if name.lower() not in names)
-    return kept + tuple((name, value) for name, value in overrides if value)
-
-
-def merged_betas(headers: Headers) -> Headers:
-    """All `anthropic-beta` headers as one, nothing named twice, order kept."""
-    betas = [value for name, value in headers if name.lower() == "anthropic-beta"]
-    if len(betas) < 2:
-        return headers
-    words = dict.fromkeys(word.strip() for value in betas for word in value.split(","))
-    kept = tuple((name, value) for name, value in headers if name.lower() != "anthropic-beta")
-    return (*kept, ("anthropic-beta", ",".join(word for word in words if word)))
-
-
-def _lifted_betas(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
-    """SDKs put `betas` into the body; the API wants them in a header."""
-    if b'"betas"' not in body:
-        return body, headers
-    betas = (try_read(body, dict[str, object]) or {}).get("betas")
-    if not isinstance(betas, list) or not all(isinstance(beta, str) for beta in betas):
-        return body, headers
-    return with_member(body, "betas", None), (*headers, ("anthropic-beta", ",".join(betas)))
-
-
-def _joined(base_url: str, path: str) -> str:
-    """`base_url` may or may not end in the version that `path` starts with."""
-    base = base_url.rstrip("/")
-    version = "/" + path.split("/", 2)[1]
-    return base + (path.removeprefix(version) if base.endswith(version) else path)
-
-
-def _with_query(url: str, query: str, withheld: frozenset[str]) -> str:
-    """The client's query goes on, except for what is `withheld`."""
-    query = "&".join(
-        item for item in query.split("&") if unquote_plus(item.partition("=")[0]) not in withheld
-    )
-    if not query:
-        return url
-    return f"{url}{'&' if '?' in url else '?'}{query}"
+        return (("Content-Type", "application/json"), ("Accept", accept), *fixed, *kept)
 
 
 def _anthropic_key(token: str) -> Headers:
@@ -206,7 +149,7 @@ ROWS = (
             "idempotency-key",
         ),
         headers=(("anthropic-version", _ANTHROPIC_VERSION),),
-        adapt=_lifted_betas,
+        adapt=lifted_betas,
     ),
     ApiKeyProvider(
         api_type="openai",

@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy.errors import BadRequest
 from aiproxy.messages import Headers
 from aiproxy.providers import API_TYPES, PROVIDERS
-from aiproxy.providers.apikey import merged_betas, with_overrides
 from aiproxy.wire import INBOUND
 from aiproxy.wire.proofs import MARK
 from tests.providers.samples import BODIES, PATHS, call, prepared, value, values
@@ -376,18 +375,6 @@ class HeaderTests(SynchronousTestCase):
         self.assertEqual(values(sent, "x-new"), ["n"])
         self.assertEqual(values(sent, "accept"), [])
         self.assertNotIn("t-canary", str(sent.http.headers))
-
-    def test_an_empty_header_is_deleted(self) -> None:
-        """An override without a value takes a header away, whatever its case."""
-        headers: Headers = (("X-App", "cli"), ("a", "1"))
-        self.assertEqual(with_overrides(headers, (("x-app", ""),)), (("a", "1"),))
-
-    def test_merged_betas(self) -> None:
-        """Several beta headers become one without repetitions; one stays as it is."""
-        headers: Headers = (("Anthropic-Beta", "a, b"), ("x", "1"), ("anthropic-beta", "b,,c"))
-        self.assertEqual(merged_betas(headers), (("x", "1"), ("anthropic-beta", "a,b,c")))
-        single: Headers = (("anthropic-beta", "a, a"),)
-        self.assertEqual(merged_betas(single), single)
 
 
 class ShapeTests(SynchronousTestCase):

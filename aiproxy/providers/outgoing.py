@@ -1,0 +1,101 @@
+"""What the requests of all providers have in common: URLs, headers, and bodies that may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from urllib.parse import unquote_plus
+
+from aiproxy.messages import Headers
+from aiproxy.providers.contract import Call
+from aiproxy.wire import COUNTING, OUTBOUND
+from aiproxy.wire.contract import Encoded
+from aiproxy.wire.jsontext import raw, try_read, with_member
+from aiproxy.wire.proofs import may_hold_tags
+from aiproxy.wire.relay import encode_for
+
+# ── bodies ──
+
+
+def passes_as_it_is(call: Call, wire: str) -> bool:
+    """Whether the client's own bytes may go to an upstream of `wire`."""
+    if call.wire != wire:
+        return False
+    return call.head.operation == "compact" or (call.may_pass and not may_hold_tags(call.body))
+
+
+def with_model(call: Call, model: str) -> bytes:
+    """The client's bytes, asking for `model`."""
+    if call.head.model == model:
+        return call.body
+    return with_member(call.body, "model", raw(model))
+
+
+def translated(call: Call, wire: str, model: str) -> Encoded:
+    """The call in the words of `wire`. Raises: BadRequest when that cannot carry it."""
+    request = replace(call.decode(), model=model)
+    if call.head.operation == "count":
+        return COUNTING[wire].encode_count_request(request)
+    return encode_for(OUTBOUND[wire], request)
+
+
+def lifted_betas(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """Anthropic's SDKs put `betas` into the body; the API wants them in a header."""
+    if b'"betas"' not in body:
+        return body, headers
+    betas = (try_read(body, dict[str, object]) or {}).get("betas")
+    if not isinstance(betas, list) or not all(isinstance(beta, str) for beta in betas):
+        return body, headers
+    return with_member(body, "betas", None), (*headers, ("anthropic-beta", ",".join(betas)))
+
+
+# ── headers ──
+
+
+def passed(headers: Headers, allowed: Iterable[str]) -> Headers:
+    """Those of the client's headers that are `allowed`: names, and prefixes ending in "-"."""
+    names = tuple(allowed)
+    return tuple((name, value) for name, value in headers if _is_among(name.lower(), names))
+
+
+def _is_among(name: str, allowed: tuple[str, ...]) -> bool:
+    return any(
+        name == known or (known.endswith("-") and name.startswith(known)) for known in allowed
+    )
+
+
+def with_overrides(headers: Headers, overrides: Headers) -> Headers:
+    """`overrides` win over `headers`; an empty value removes a header."""
+    names = {name.lower() for name, _ in overrides}
+    kept = tuple((name, value) for name, value in headers if name.lower() not in names)
+    return kept + tuple((name, value) for name, value in overrides if value)
+
+
+def merged_betas(headers: Headers) -> Headers:
+    """All `anthropic-beta` headers as one, nothing named twice, order kept."""
+    betas = [value for name, value in headers if name.lower() == "anthropic-beta"]
+    if len(betas) < 2:
+        return headers
+    words = dict.fromkeys(word.strip() for value in betas for word in value.split(","))
+    kept = tuple((name, value) for name, value in headers if name.lower() != "anthropic-beta")
+    return (*kept, ("anthropic-beta", ",".join(word for word in words if word)))
+
+
+# ── URLs ──
+
+
+def joined(base_url: str, path: str) -> str:
+    """`base_url` may or may not end in the version that `path` starts with."""
+    base = base_url.rstrip("/")
+    version = "/" + path.split("/", 2)[1]
+    return base + (path.removeprefix(version) if base.endswith(version) else path)
+
+
+def with_query(url: str, query: str, withheld: frozenset[str] = frozenset()) -> str:
+    """The client's query goes on, except for the names `withheld`."""
+    query = "&".join(
+        item for item in query.split("&") if unquote_plus(item.partition("=")[0]) not in withheld
+    )
+    if not query:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{query}"

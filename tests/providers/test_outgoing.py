@@ -1,0 +1,48 @@
+"""URLs, headers and bodies of upstream requests, whoever the provider is."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from aiproxy.messages import Headers
+from aiproxy.providers.outgoing import (
+    joined,
+    merged_betas,
+    passed,
+    with_overrides,
+    with_query,
+)
+
+
+class HeaderTests(SynchronousTestCase):
+    def test_an_empty_header_is_deleted(self) -> None:
+        """An override without a value takes a header away, whatever its case."""
+        headers: Headers = (("X-App", "cli"), ("a", "1"))
+        self.assertEqual(with_overrides(headers, (("x-app", ""),)), (("a", "1"),))
+
+    def test_merged_betas(self) -> None:
+        """Several beta headers become one without repetitions; one stays as it is."""
+        headers: Headers = (("Anthropic-Beta", "a, b"), ("x", "1"), ("anthropic-beta", "b,,c"))
+        self.assertEqual(merged_betas(headers), (("x", "1"), ("anthropic-beta", "a,b,c")))
+        single: Headers = (("anthropic-beta", "a, a"),)
+        self.assertEqual(merged_betas(single), single)
+
+    def test_passed(self) -> None:
+        """Names and prefixes let a header pass, whatever its case; order is kept."""
+        headers: Headers = (("X-App", "cli"), ("x-codex-a", "1"), ("x-application", "2"))
+        self.assertEqual(passed(headers, ("x-codex-", "x-app")), headers[:2])
+
+
+class PlaceTests(SynchronousTestCase):
+    def test_joined(self) -> None:
+        """A version at the end of a base URL is not doubled."""
+        for base in ("https://h.test/v1", "https://h.test/v1/", "https://h.test"):
+            self.assertEqual(joined(base, "/v1/messages"), "https://h.test/v1/messages")
+
+    def test_query(self) -> None:
+        """The client's parameters follow ours, without those that it may not choose."""
+        self.assertEqual(with_query("https://h.test/x", ""), "https://h.test/x")
+        self.assertEqual(
+            with_query("https://h.test/x?a=1", "b=2&beta=true", frozenset({"beta"})),
+            "https://h.test/x?a=1&b=2",
+        )
