@@ -137,7 +137,7 @@ class RecipeTests(ProgramCase):
         """A new place with its own ways is one module, and its name in the registry."""
         self.add("providers/relay.py", PROVIDER)
         self.insert("providers/__init__.py", "from aiproxy.providers import apikey", ", relay")
-        self.insert("providers/__init__.py", "in apikey.ROWS", " + (relay.RELAY,)")
+        self.insert("providers/__init__.py", "        *apikey.ROWS,", "\n        relay.RELAY,")
         server, url = self.server()
         program = await self.start("upstreams:\n" + upstream("a", url, "relay"), root=self.root)
         for wire in ("anthropic", "chat", "responses", "gemini"):

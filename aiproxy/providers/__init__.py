@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiproxy.providers import apikey
+from aiproxy.providers import apikey, claudecode, codex
 from aiproxy.providers.contract import Provider
 from aiproxy.settings import ApiType
 
-PROVIDERS: Mapping[str, Provider] = {row.api_type: row for row in apikey.ROWS}
+PROVIDERS: Mapping[str, Provider] = {
+    provider.api_type: provider
+    for provider in (
+        *apikey.ROWS,
+        codex.CODEX,
+        claudecode.CLAUDECODE,
+    )
+}
 
 _SUBSCRIPTIONS = ("codex", "claudecode", "geminicli", "antigravity", "kiro")
 

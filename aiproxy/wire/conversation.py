@@ -16,7 +16,7 @@ from aiproxy.wire.losses import Losses
 NO_RESULT = "no result recorded"
 """What the model is told of a call whose result is missing."""
 
-_ATTRIBUTION = "x-anthropic-billing-header:"
+ATTRIBUTION = "x-anthropic-billing-header:"
 
 
 def settled(turns: Iterable[Turn], wire: str = "") -> tuple[Turn, ...]:
@@ -62,7 +62,7 @@ def leading_instructions(
 
 def is_attribution(part: Part) -> bool:
     """Whether this is what Claude Code writes among the instructions for Anthropic's books."""
-    return isinstance(part, Text) and part.text.startswith(_ATTRIBUTION)
+    return isinstance(part, Text) and part.text.startswith(ATTRIBUTION)
 
 
 def joined_text(parts: Iterable[Part]) -> str:

@@ -11,7 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.errors import BadRequest
 from aiproxy.messages import Headers
-from aiproxy.providers import API_TYPES, PROVIDERS
+from aiproxy.providers import API_TYPES
+from aiproxy.providers.apikey import ROWS
 from aiproxy.wire import INBOUND
 from aiproxy.wire.proofs import MARK
 from tests.providers.samples import BODIES, PATHS, call, prepared, value, values
@@ -38,7 +39,8 @@ class RegistryTests(SynchronousTestCase):
 
     def test_wires(self) -> None:
         """Each api_type speaks its own protocol."""
-        self.assertEqual({name: p.wire for name, p in PROVIDERS.items()}, NATIVE)
+        by_key = {row.api_type: row.wire for row in ROWS}
+        self.assertEqual(by_key, NATIVE)
 
 
 class PlaceTests(SynchronousTestCase):
@@ -130,7 +132,8 @@ class PlaceTests(SynchronousTestCase):
             "gemini": "/v1beta/models/m:countTokens",
         }
         for client in ("anthropic", "chat", "responses", "gemini"):
-            for api_type, provider in PROVIDERS.items():
+            for provider in ROWS:
+                api_type = provider.api_type
                 self.assertTrue(provider.serves(call(client)))
                 if client in count:
                     self.assertEqual(
@@ -381,7 +384,7 @@ class ShapeTests(SynchronousTestCase):
     def test_every_pair(self) -> None:
         """Each of the sixteen pairs gives a JSON body and a request without the client's path."""
         for client in INBOUND:
-            for api_type in PROVIDERS:
+            for api_type in NATIVE:
                 sent = prepared(api_type, call(client, path=PATHS[client]))
                 self.assertIsInstance(json.loads(sent.http.body), dict)
                 self.assertEqual(value(sent, "content-type"), "application/json")
