@@ -82,8 +82,7 @@ def fitted(body: bytes, key: str, *, parallel: bool) -> Fitted:
     members = fitting.members
     fitting.deleted()
     fitting.written()
-    tools = _read(members, "tools", list[JSON])
-    if tools:
+    if fitting.has_tools:
         members.setdefault("parallel_tool_calls", raw(parallel))
     else:
         members.pop("parallel_tool_calls", None)
@@ -119,6 +118,7 @@ class _Fitting:
         self.members = {name: value for name, value in members.items() if given(value)}
         self.losses = Losses()
         self.renamed: dict[str, str] = {}
+        self.has_tools = False
         self._names = ToolNames((), TOOL_NAMES)
         self._has_breakpoints = _BREAKPOINT.encode() in body
 
@@ -153,7 +153,7 @@ class _Fitting:
             members["input"] = raw([{"type": "message", "role": "user", "content": [part]}])
         else:
             self._rewrite(members, "input", self._item)
-        self._rewrite(members, "tools", self._tool)
+        self._rewrite_tools(members)
         if "tool_choice" in members:
             members["tool_choice"] = self._tool(members["tool_choice"])
 
@@ -168,13 +168,18 @@ class _Fitting:
         members[name] = raw(rewritten)
         return True
 
+    def _rewrite_tools(self, members: dict[str, JSON]) -> bool:
+        self.has_tools = self.has_tools or bool(_read(members, "tools", list[JSON]))
+        return self._rewrite(members, "tools", self._tool)
+
     def _item(self, item: JSON) -> JSON:
         """An item of `input`."""
         members = try_read(item, dict[str, JSON])
         if members is None:
             return item
         changed = self._shorten_name(members)
-        changed = self._rewrite(members, "tools", self._tool) or changed
+        # Codex's light mode declares its tools here.
+        changed = self._rewrite_tools(members) or changed
         if _read(members, "role", str) == "system":
             members["role"] = raw("developer")
             changed = True

@@ -174,7 +174,10 @@ class OtherTests(SynchronousTestCase):
         )
         for members, beta in cases:
             self.assertEqual(betas(sent(**members)), [*ALWAYS, beta], members)
-        plain = {"tools": [{"name": "a"}], "messages": [{"role": "user", "content": '"ttl":"1h"'}]}
+        plain: dict[str, Any] = {
+            "tools": [{"name": "a"}],
+            "messages": [{"role": "user", "content": '"ttl":"1h"'}],
+        }
         self.assertEqual(betas(sent(**plain)), ALWAYS)
 
     def test_long_context(self) -> None:

@@ -9,11 +9,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.errors import BadRequest, ErrorReply
 from aiproxy.framing import sse
-from aiproxy.messages import Credential, Headers, Login
+from aiproxy.messages import Credential, Headers, HttpReply, Login
 from aiproxy.providers.codex import Restoring
 from aiproxy.redaction import Secret
 from aiproxy.routing.faults import classify_reply
 from aiproxy.wire import INBOUND, OUTBOUND
+from tests.corpus import cases
 from tests.providers.samples import (
     BODIES,
     call,
@@ -206,18 +207,14 @@ class ErrorTests(SynchronousTestCase):
 
     def test_usage_limit(self) -> None:
         """An account at its limit rests until that is lifted; another one is asked."""
-        for error, pause in (
+        cases: tuple[tuple[dict[str, Any], float], ...] = (
             ({"resets_at": NOW + 7200, "resets_in_seconds": 5}, 7200.0),
             ({"resets_in_seconds": 90}, 90.0),
             ({"resets_at": NOW - 5}, 20.0),
             ({}, 20.0),
-        ):
-            error = {
-                "type": "usage_limit_reached",
-                "message": "limit",
-                "plan_type": "plus",
-                **error,
-            }
+        )
+        for reset, pause in cases:
+            error = {"type": "usage_limit_reached", "message": "limit", **reset}
             found = self.judged(429, {"error": error})
             self.assertEqual((found.kind, found.retry_after), ("rate_limit", pause))
             self.assertTrue(classify_reply(found).other_credential)
@@ -341,3 +338,85 @@ class SecretTests(SynchronousTestCase):
         sent = prepared("codex", call("chat"), token="tok-canary", login=login())
         self.assertNotIn("canary", repr(sent))
         self.assertNotIn("canary", repr(Credential("a", Secret("canary"), login())))
+
+
+class CorpusTests(SynchronousTestCase):
+    """Recorded traffic of the protocol, as what clients send and what the backend answers."""
+
+    def test_requests(self) -> None:
+        """Every recorded request becomes one that the backend takes, or is refused by name."""
+        refused = 0
+        for case in cases("openai-responses"):
+            if case.request is None:
+                continue
+            try:
+                sent = prepared("codex", call("responses", case.request))
+            except BadRequest as error:
+                refused += 1
+                self.assertIn(error.reply.param, KEPT_BY_THE_VENDOR, case.id)
+                continue
+            body = json.loads(sent.http.body)
+            asked = json.loads(case.request)
+            self.assertEqual((body["stream"], body["store"]), (True, False))
+            self.assertFalse(DELETED & body.keys(), case.id)
+            if isinstance(asked["input"], list):
+                self.assertEqual(len(body["input"]), len(asked["input"]), case.id)
+            again = prepared("codex", call("responses", sent.http.body))
+            self.assertEqual(json.loads(again.http.body), body, case.id)
+        self.assertLess(refused, 20)
+
+    def test_light_codex(self) -> None:
+        """A recorded turn of Codex's light mode goes on as it is, but for what it leaves unsaid."""
+        for case in cases("openai-responses", "codex"):
+            if case.kind == "request-only" and case.request is not None:
+                sent = json.loads(prepared("codex", call("responses", case.request)).http.body)
+                asked = json.loads(case.request)
+                self.assertEqual(sent["input"], asked["input"])
+
+    def test_usage_limit(self) -> None:
+        """The backend's own words for a used-up subscription."""
+        (case,) = (case for case in cases("openai-responses", "codex") if case.kind == "error")
+        assert case.response is not None
+        said = OUTBOUND["responses"].decode_reply(429, case.response)
+        assert isinstance(said, ErrorReply)
+        reply = HttpReply(429, (), case.response)
+        judged = provider("codex").judge(reply, said, 1772180859 - 60.0)
+        self.assertEqual((judged.kind, judged.retry_after), ("rate_limit", 60.0))
+
+    def test_streams(self) -> None:
+        """A recorded stream passes to the byte; without its final output that is made up for."""
+        for case in cases("openai-responses"):
+            if case.stream is None:
+                continue
+            decoder = sse.SSEDecoder()
+            messages = [*decoder.feed(case.stream), *decoder.close()]
+            as_it_is = Restoring({})
+            emptied = Restoring({})
+            for message in messages:
+                bare, items = without_output(message)
+                passed = as_it_is.message(message)
+                if bare is message or items:
+                    self.assertIs(passed, message, case.id)
+                found = emptied.message(bare)
+                if items:
+                    response = json.loads(found.data)["response"]
+                    # Whoever recorded them has shortened pictures in some places.
+                    self.assertEqual(named(response["output"]), named(items), case.id)
+
+
+DELETED = {"max_output_tokens", "temperature", "top_p", "truncation", "user", "metadata"}
+KEPT_BY_THE_VENDOR = ("previous_response_id", "conversation", "background")
+
+
+def named(items: list[Any]) -> list[tuple[Any, Any]]:
+    return [(item.get("type"), item.get("id")) for item in items]
+
+
+def without_output(message: sse.Message) -> tuple[sse.Message, list[Any]]:
+    """A final response as the backend sends it, and the items that it lacks now."""
+    if b'"response.completed"' not in message.data:
+        return message, []
+    event = json.loads(message.data)
+    items = event["response"].get("output") or []
+    event["response"]["output"] = []
+    return sse.Message(message.event, json.dumps(event).encode(), b""), items

@@ -15,14 +15,14 @@ from aiproxy.providers.codex_body import Fitted, fitted, fitted_compact
 USER = {"role": "user", "content": "hi"}
 
 
-def fit(parallel: bool = True, **members: Any) -> Fitted:
+def fit(*, parallel: bool = True, **members: Any) -> Fitted:
     return fitted(
         json.dumps({"model": "m", "input": "hi", **members}).encode(), "key-1", parallel=parallel
     )
 
 
-def sent(parallel: bool = True, **members: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(fit(parallel, **members).body)
+def sent(*, parallel: bool = True, **members: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(fit(parallel=parallel, **members).body)
     return found
 
 
@@ -64,7 +64,7 @@ class ForcedTests(SynchronousTestCase):
 
     def test_own_wishes_stay(self) -> None:
         """Instructions, choice, cache key and all that the backend knows are the client's."""
-        wishes = {
+        wishes: dict[str, Any] = {
             "instructions": "be brief",
             "tool_choice": "none",
             "prompt_cache_key": "mine",
@@ -80,18 +80,22 @@ class ForcedTests(SynchronousTestCase):
 
     def test_parallel_calls(self) -> None:
         """A default where there are tools, nothing where there are none."""
-        tools = [{"type": "function", "name": "f"}]
+        tools: list[Any] = [{"type": "function", "name": "f"}]
         self.assertIs(sent(tools=tools)["parallel_tool_calls"], True)
-        self.assertIs(sent(False, tools=tools)["parallel_tool_calls"], False)
+        self.assertIs(sent(parallel=False, tools=tools)["parallel_tool_calls"], False)
         self.assertIs(sent(tools=tools, parallel_tool_calls=False)["parallel_tool_calls"], False)
-        for none in ({"parallel_tool_calls": True}, {"parallel_tool_calls": True, "tools": []}):
-            self.assertNotIn("parallel_tool_calls", sent(**none))
+        light = [{"type": "additional_tools", "tools": tools}]
+        self.assertIs(sent(parallel=False, input=light)["parallel_tool_calls"], False)
+        nothing: tuple[list[Any] | None, ...] = ([], None)
+        for none in nothing:
+            found = sent(tools=none, parallel_tool_calls=True)
+            self.assertNotIn("parallel_tool_calls", found)
 
 
 class DeletedTests(SynchronousTestCase):
     def test_deleted(self) -> None:
         """What the backend refuses is left out and reported."""
-        for name, value in (
+        cases: tuple[tuple[str, Any], ...] = (
             ("max_output_tokens", 5),
             ("max_completion_tokens", 5),
             ("temperature", 0.5),
@@ -105,13 +109,14 @@ class DeletedTests(SynchronousTestCase):
             ("safety_identifier", "s"),
             ("generate", False),
             ("service_tier", "flex"),
-        ):
+        )
+        for name, value in cases:
             self.assertNotIn(name, sent(**{name: value}))
             self.assertEqual(lost(**{name: value}), [name.replace("_", "-")])
 
     def test_nothing_lost(self) -> None:
         """Fields that ask for nothing go without a word."""
-        for name, value in (
+        cases: tuple[tuple[str, Any], ...] = (
             ("truncation", "disabled"),
             ("metadata", {}),
             ("background", False),
@@ -120,7 +125,8 @@ class DeletedTests(SynchronousTestCase):
             ("temperature", None),
             ("previous_response_id", None),
             ("stream_options", {"include_obfuscation": False}),
-        ):
+        )
+        for name, value in cases:
             self.assertNotIn(name, sent(**{name: value}))
             self.assertEqual(lost(**{name: value}), [], name)
 
@@ -133,11 +139,12 @@ class DeletedTests(SynchronousTestCase):
 
     def test_server_state(self) -> None:
         """A conversation that only the public API keeps cannot be gone on with."""
-        for name, value in (
+        cases: tuple[tuple[str, Any], ...] = (
             ("previous_response_id", "resp_1"),
             ("conversation", {"id": "c"}),
             ("background", True),
-        ):
+        )
+        for name, value in cases:
             with self.assertRaises(BadRequest) as caught:
                 fit(**{name: value})
             self.assertEqual(caught.exception.reply.param, name)
