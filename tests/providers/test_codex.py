@@ -400,16 +400,16 @@ class CorpusTests(SynchronousTestCase):
                 found = emptied.message(bare)
                 if items:
                     response = json.loads(found.data)["response"]
-                    # Whoever recorded them has shortened pictures in some places.
-                    self.assertEqual(named(response["output"]), named(items), case.id)
+                    # Some gateways give their items other ids at the end.
+                    self.assertEqual(kinds(response["output"]), kinds(items), case.id)
 
 
 DELETED = {"max_output_tokens", "temperature", "top_p", "truncation", "user", "metadata"}
 KEPT_BY_THE_VENDOR = ("previous_response_id", "conversation", "background")
 
 
-def named(items: list[Any]) -> list[tuple[Any, Any]]:
-    return [(item.get("type"), item.get("id")) for item in items]
+def kinds(items: list[Any]) -> list[str]:
+    return [item["type"] for item in items]
 
 
 def without_output(message: sse.Message) -> tuple[sse.Message, list[Any]]:
