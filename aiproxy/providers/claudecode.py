@@ -177,6 +177,8 @@ class ClaudeCode(LoginProvider):
         """
         if said.code == "permission_error":
             return replace(said, retry_after=_HOUR)
+        if said.kind == "overloaded":
+            return replace(said, model_only=True)
         if said.kind != "rate_limit":
             return said
         if _FAST_MODE.search(said.message):

@@ -152,8 +152,8 @@ class Codex(LoginProvider):
             return replace(said, kind="permission", retry_after=_HOUR)
         if kind == "quota":
             return replace(said, kind=kind, retry_after=_HOUR)
-        if _AT_CAPACITY.search(said.message):
-            return replace(said, kind="overloaded")
+        if kind == "overloaded" or _AT_CAPACITY.search(said.message):
+            return replace(said, kind="overloaded", model_only=True)
         if kind == "rate_limit":
             return replace(said, kind=kind, retry_after=_reset(error, now) or _pause(said))
         return replace(said, kind=kind)

@@ -1,5 +1,5 @@
 """
-The official SDKs through aiproxy to every api_type, streamed and whole: all sixteen pairs.
+The official SDKs through aiproxy to every api_type, streamed and whole: all pairs.
 
 Each pair is one test that goes through all scenarios and names every one that failed.
 """
@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from aiproxy.wire.estimate import estimated_tokens
+from tests.integration import logins
 from tests.integration.cases import API_TYPES, WIRES
 from tests.integration.sdks import Answer, Asked, Function, Picture, Problem, Sdk, Tokens, sdks
 from tests.integration.world import KEY, World, world
@@ -169,7 +170,8 @@ class Scenarios:
         """An answer that is cut at the client's limit says so."""
         answer = self.both("max-tokens", self._sdk.begin("go"), max_tokens=20)
         equal(answer.stop, "max_tokens")
-        equal(len(answer.text), 80)
+        # Codex's backend takes no limit; what is cut is cut at its own.
+        equal(len(answer.text) == 80, self._api_type != "codex")
 
     def a_broken_stream(self) -> None:
         """An upstream that fails in mid-answer is an exception, or at least no finished answer."""
@@ -186,6 +188,8 @@ class Scenarios:
     def the_errors(self) -> None:
         """Each refusal is the SDK's own exception for it, streamed or not."""
         for behaviour, status, expected, retry_after in ERRORS[self._sdk.wire]:
+            if self._api_type in logins.API_TYPES and behaviour in OF_ACCOUNTS:
+                continue
             for stream in (False, True):
                 problem = self.refused(behaviour, stream)
                 equal((problem.kind, problem.status), (expected, status), behaviour)
@@ -263,6 +267,10 @@ ERRORS: dict[str, tuple[tuple[str, int, str, str], ...]] = {
         ("error-529", 503, "ServerError", "1"),
     ),
 }
+
+
+OF_ACCOUNTS = frozenset({"error-401", "error-429"})
+"""What a login's account pays for with a rest: see test_subscriptions."""
 
 
 def equal(found: object, expected: object, about: str = "") -> None:

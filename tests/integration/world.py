@@ -8,9 +8,12 @@ import json
 import urllib.request
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from aiproxy import ir
+from aiproxy.providers import PROVIDERS
 from aiproxy.wire import INBOUND
+from tests.integration import logins
 from tests.integration.cases import API_TYPES, WIRES
 from tests.integration.program import Program, SimulatorProcess
 
@@ -51,6 +54,10 @@ class World:
         """What an upstream has received last."""
         with urllib.request.urlopen(f"{self.simulator.url}/_simulator/requests") as reply:
             seen = json.load(reply)["requests"][-1]
+        side = seen["path"].split("/")[1]
+        if side in logins.API_TYPES:
+            wire = INBOUND[PROVIDERS[side].wire]
+            return wire.decode_request(seen["body"].encode(), wire.ROUTES[0])
         for wire in INBOUND.values():
             start = wire.ROUTES[0].partition("<")[0]
             if seen["path"].startswith(start):
@@ -58,7 +65,7 @@ class World:
         raise AssertionError(seen["path"])
 
 
-def config(simulator: str) -> str:
+def config(simulator: str, folder: Path) -> str:
     """Models are called API_TYPE-BEHAVIOUR-CLIENT, each served by one upstream only."""
     lines = [f"api-key: {KEY}", "circuit_breaker: {failures: 1000}", "upstreams:"]
     for api_type in API_TYPES:
@@ -70,16 +77,22 @@ def config(simulator: str) -> str:
         ]
         lines += [
             f"  - name: up-{api_type}",
-            f"    api_type: {api_type}",
-            f"    base_url: {simulator}",
-            "    token: upstream-key-canary",
             f"    available_models: {json.dumps(models)}",
+            *(f"    {line}" for line in _place(api_type, simulator, folder)),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _place(api_type: str, simulator: str, folder: Path) -> list[str]:
+    if api_type not in logins.API_TYPES:
+        return [f"api_type: {api_type}", f"base_url: {simulator}", "token: upstream-key-canary"]
+    file = folder / f"{api_type}.json"
+    logins.write_login(file, api_type)
+    return logins.upstream_lines(api_type, simulator, file)
 
 
 @cache
 def world(folder: str = "_integration") -> World:
     """Started once for all tests of this module."""
     simulator = SimulatorProcess(folder)
-    return World(simulator, Program(folder, config(simulator.url)))
+    return World(simulator, Program(folder, config(simulator.url, Path(folder).absolute())))

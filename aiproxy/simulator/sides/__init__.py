@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from aiproxy.simulator.sides.claudecode import ClaudeCode
+from aiproxy.simulator.sides.codex import Codex
 from aiproxy.simulator.sides.contract import Side, Stage, Visit
 
 __all__ = ["SIDES", "Side", "Stage", "Visit"]
 
-SIDES: Mapping[str, Callable[[Stage], Side]] = {}
+SIDES: Mapping[str, Callable[[Stage], Side]] = {
+    "codex": Codex,
+    "claudecode": ClaudeCode,
+}
 """By name."""

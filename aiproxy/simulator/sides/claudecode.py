@@ -1,0 +1,111 @@
+"""
+Anthropic's API as it serves a Claude subscription: by bearer, with betas and a first sentence.
+
+Source: Claude Code 2.1, and the API's own refusals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiproxy.messages import header
+from aiproxy.simulator.sides.contract import Handler, Stage, Visit
+from aiproxy.simulator.sides.oauth import Dialect, Grant, TokenService
+from aiproxy.wire import INBOUND
+
+_BETA = "oauth-2025-04-20"
+_PREAMBLE = "You are Claude Code, Anthropic's official CLI for Claude."
+_BOOKS = "x-anthropic-billing-header:"
+_LIMIT_SECONDS = 7200
+
+
+def token(account: str, number: int, ends_at: float) -> str:
+    """An access token as Anthropic's logins have it."""
+    return f"sk-ant-oat01-canary-{account}-{number}"
+
+
+def _reply(grant: Grant) -> dict[str, Any]:
+    return {
+        "access_token": grant.access_token,
+        "refresh_token": grant.refresh_token,
+        "token_type": "Bearer",
+        "expires_in": int(grant.lifetime_seconds),
+        "scope": "user:inference user:profile",
+        "account": {"uuid": grant.account, "email_address": f"{grant.account}@example.org"},
+    }
+
+
+DIALECT = Dialect(
+    fields={
+        "grant_type": "refresh_token",
+        "client_id": "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
+        "scope": None,
+    },
+    reply=_reply,
+    mint=token,
+)
+
+
+class ClaudeCode:
+    """logins: its accounts; one called "demo" is there from the start."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.logins = TokenService(stage, DIALECT)
+        self.logins.log_in("demo")
+        self.routes: Mapping[tuple[str, str], Handler] = {
+            ("POST", "/claudecode/v1/oauth/token"): self.logins.token,
+            ("POST", "/claudecode/v1/messages"): self._messages,
+            ("POST", "/claudecode/v1/messages/count_tokens"): self._count,
+        }
+
+    async def _messages(self, visit: Visit) -> None:
+        document = visit.document()
+        if not self._is_paid(visit):
+            return
+        if "usage-limit" in str(document.get("model")):
+            self._say_limit(visit)
+        elif "haiku" not in str(document.get("model")) and not _has_preamble(document):
+            words = "This credential is only authorized for use with Claude Code."
+            visit.say(400, _error("invalid_request_error", words))
+        else:
+            await visit.call(INBOUND["anthropic"], path="/v1/messages")
+
+    async def _count(self, visit: Visit) -> None:
+        if self._is_paid(visit):
+            await visit.call(INBOUND["anthropic"], path="/v1/messages/count_tokens")
+
+    def _is_paid(self, visit: Visit) -> bool:
+        betas = (header(visit.received.headers, "anthropic-beta") or "").split(",")
+        if _BETA not in (beta.strip() for beta in betas):
+            words = "OAuth authentication is currently not supported."
+        elif self.logins.bearer(visit) is None:
+            words = "OAuth token has expired."
+        else:
+            return True
+        visit.say(401, _error("authentication_error", words))
+        return False
+
+    def _say_limit(self, visit: Visit) -> None:
+        reset = str(int(self._stage.clock.seconds()) + _LIMIT_SECONDS)
+        headers = (
+            ("anthropic-ratelimit-unified-status", "rejected"),
+            ("anthropic-ratelimit-unified-reset", reset),
+        )
+        words = "This request would exceed your account's rate limit."
+        visit.say(429, _error("rate_limit_error", words), headers)
+
+
+def _error(type_: str, message: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": type_, "message": message}}
+
+
+def _has_preamble(document: Mapping[str, Any]) -> bool:
+    """Whether the system prompt begins as it must, in a block of its own or not."""
+    system = document.get("system")
+    if isinstance(system, str):
+        return system.startswith(_PREAMBLE)
+    texts = [block.get("text") or "" for block in system or () if isinstance(block, dict)]
+    own = [text for text in texts if not text.startswith(_BOOKS)]
+    return bool(own) and own[0].startswith(_PREAMBLE)

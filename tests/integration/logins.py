@@ -1,0 +1,56 @@
+"""Logins that the simulator knows, as files and as upstreams that are paid by them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from aiproxy.providers import API_TYPES as KINDS
+from aiproxy.providers import PROVIDERS
+
+API_TYPES = tuple(name for name in PROVIDERS if KINDS[name].credentials == "auth_files")
+
+TOKEN_PATHS = {"codex": "/oauth/token", "claudecode": "/v1/oauth/token"}
+"""Where each simulated vendor renews logins, behind its base URL."""
+
+
+def _codex(access: str, refresh: str, account: str) -> dict[str, Any]:
+    tokens = {"id_token": "", "access_token": access, "refresh_token": refresh}
+    return {"OPENAI_API_KEY": None, "tokens": {**tokens, "account_id": f"acc-{account}"}}
+
+
+def _claudecode(access: str, refresh: str, account: str) -> dict[str, Any]:
+    return {"claudeAiOauth": {"accessToken": access, "refreshToken": refresh, "scopes": ["a"]}}
+
+
+DOCUMENTS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
+    "codex": _codex,
+    "claudecode": _claudecode,
+}
+"""A vendor's own file, from access token, refresh token and account."""
+
+
+def write_login(
+    path: Path, api_type: str, *, access: str = "", refresh: str = "", account: str = "demo"
+) -> None:
+    """
+    An auth file.
+
+    Without tokens it is that of the account that each simulator has from the start, to be renewed
+    before its first use.
+    """
+    document = DOCUMENTS[api_type](access, refresh or f"refresh-canary-{account}-1", account)
+    path.write_text(json.dumps(document), "utf-8")
+
+
+def upstream_lines(api_type: str, simulator: str, *files: Path) -> list[str]:
+    """What an upstream says of its place and its logins."""
+    base = f"{simulator}/{api_type}"
+    return [
+        f"api_type: {api_type}",
+        f"base_url: {base}",
+        f"token_url: {base}{TOKEN_PATHS[api_type]}",
+        f"auth_files: {json.dumps([str(file) for file in files])}",
+    ]
