@@ -29,9 +29,11 @@ from aiproxy.providers.outgoing import (
     with_overrides,
     with_query,
 )
+from aiproxy.redaction import Secret
 from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire.jsontext import copied, raw, try_read, with_member, write
 from aiproxy.wire.losses import feature_name
+from aiproxy.wire.names import derived_id
 
 METADATA: Mapping[str, str] = {
     "base_url": "https://chatgpt.com/backend-api/codex",
@@ -57,6 +59,9 @@ _PASSED = (
     "openai-beta",
 )
 _CODEX_AGENT = re.compile(r"codex[ _/-]", re.IGNORECASE)
+_ACCOUNT_HEADER = "chatgpt-account-id"
+_TURN_STATE = "x-codex-turn-state"
+_TURN_MARK = re.compile(r"aip1-[0-9a-f]{24}\.")
 _SESSION_HEADERS = ("session-id", "session_id", "thread-id", "conversation_id")
 _LITE = "x-openai-internal-codex-responses-lite"
 
@@ -99,6 +104,7 @@ class Codex(LoginProvider):
         native = call.wire == self.wire
         body, losses = self._worded(call, model)
         fit = fitted_compact(body) if compact else _fitted(call, body)
+        details = credential.login.details if credential.login is not None else {}
         base = upstream.base_url or upstream.metadata["base_url"]
         url = base + ("/responses/compact" if compact else "/responses")
         if native:
@@ -106,9 +112,9 @@ class Codex(LoginProvider):
         headers = (
             ("Content-Type", "application/json"),
             ("Accept", "application/json" if compact else "text/event-stream"),
-            *self._identity(call, upstream.metadata),
+            *self._identity(call, upstream.metadata, details.get(codex_login.ACCOUNT, "")),
             *_session(call, fit.key),
-            *_account(credential),
+            *_payment(credential.secret, details),
         )
         return Prepared(
             HttpRequest("POST", url, with_overrides(headers, upstream.http_headers), fit.body),
@@ -123,9 +129,9 @@ class Codex(LoginProvider):
         encoded = translated(call, self.wire, model)
         return encoded.body, encoded.losses
 
-    def _identity(self, call: Call, metadata: Mapping[str, str]) -> Headers:
+    def _identity(self, call: Call, metadata: Mapping[str, str], account: str) -> Headers:
         """Codex is who it says; any other client is sent on under the configured name."""
-        own = passed(call.headers, _PASSED) if call.wire == self.wire else ()
+        own = _own(call, account) if call.wire == self.wire else ()
         agent = header(own, "user-agent") or ""
         originator = header(own, "originator") or metadata["originator"]
         version = metadata["version"]
@@ -137,6 +143,13 @@ class Codex(LoginProvider):
         if _CODEX_AGENT.match(agent):
             return with_overrides(ours, own)
         return with_overrides(own, (*ours, ("version", version)))
+
+    def returned(self, prepared: Prepared, headers: Headers) -> Headers:
+        mark = _turn_mark(header(prepared.http.headers, _ACCOUNT_HEADER) or "")
+        return tuple(
+            (name, mark + value if name.lower() == _TURN_STATE else value)
+            for name, value in headers
+        )
 
     # ── errors ──
 
@@ -197,14 +210,31 @@ def _session(call: Call, key: str) -> Headers:
     return (("session-id", key),)
 
 
-def _account(credential: Credential) -> Headers:
-    details = credential.login.details if credential.login is not None else {}
+def _payment(token: Secret, details: Mapping[str, str]) -> Headers:
     account = details.get(codex_login.ACCOUNT, "")
     return (
-        ("Authorization", f"Bearer {credential.secret.reveal()}"),
-        *((("chatgpt-account-id", account),) if account else ()),
+        ("Authorization", f"Bearer {token.reveal()}"),
+        *(((_ACCOUNT_HEADER, account),) if account else ()),
         *((("X-OpenAI-Fedramp", "true"),) if details.get(codex_login.FEDRAMP) else ()),
     )
+
+
+def _own(call: Call, account: str) -> Headers:
+    """Codex's headers, without the state of a turn that began with another account."""
+    mark = _turn_mark(account)
+    own: list[tuple[str, str]] = []
+    for name, value in passed(call.headers, _PASSED):
+        if name.lower() == _TURN_STATE and _TURN_MARK.match(value):
+            if not value.startswith(mark):
+                continue
+            value = value.removeprefix(mark)
+        own.append((name, value))
+    return tuple(own)
+
+
+def _turn_mark(account: str) -> str:
+    """What a turn's state begins with on its way through the client: whose it is."""
+    return derived_id("aip1-", account) + "."
 
 
 # ── errors ──

@@ -120,6 +120,10 @@ class Provider(ABC):
         """
         return said
 
+    def returned(self, prepared: Prepared, headers: Headers) -> Headers:
+        """The headers of a good answer, as a client of the same wire may see them."""
+        return headers
+
     def mended(self, prepared: Prepared, error: ErrorReply) -> Prepared | None:
         """The request without what the upstream refused by name; asked once. None: as it stands."""
         return None

@@ -165,7 +165,8 @@ class Answering:
 
     def _headers(self) -> Headers:
         native = self.provider.wire == self.call.wire
-        return self.trail.headers(self.reply.headers, native=native)
+        told = self.provider.returned(self.prepared, self.reply.headers)
+        return self.trail.headers(told, native=native)
 
     def _origin(self) -> Origin:
         return Origin(self.call.head.model, self.call.id, int(time.time()))

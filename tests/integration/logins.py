@@ -54,3 +54,12 @@ def upstream_lines(api_type: str, simulator: str, *files: Path) -> list[str]:
         f"token_url: {base}{TOKEN_PATHS[api_type]}",
         f"auth_files: {json.dumps([str(file) for file in files])}",
     ]
+
+
+def place(api_type: str, simulator: str, folder: Path) -> list[str]:
+    """What a simulated upstream of any api_type says of its place and of what it is paid with."""
+    if api_type not in API_TYPES:
+        return [f"api_type: {api_type}", f"base_url: {simulator}", "token: upstream-key-canary"]
+    file = folder / f"{api_type}.json"
+    write_login(file, api_type)
+    return upstream_lines(api_type, simulator, file)

@@ -78,17 +78,9 @@ def config(simulator: str, folder: Path) -> str:
         lines += [
             f"  - name: up-{api_type}",
             f"    available_models: {json.dumps(models)}",
-            *(f"    {line}" for line in _place(api_type, simulator, folder)),
+            *(f"    {line}" for line in logins.place(api_type, simulator, folder)),
         ]
     return "\n".join(lines) + "\n"
-
-
-def _place(api_type: str, simulator: str, folder: Path) -> list[str]:
-    if api_type not in logins.API_TYPES:
-        return [f"api_type: {api_type}", f"base_url: {simulator}", "token: upstream-key-canary"]
-    file = folder / f"{api_type}.json"
-    logins.write_login(file, api_type)
-    return logins.upstream_lines(api_type, simulator, file)
 
 
 @cache

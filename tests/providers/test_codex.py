@@ -187,6 +187,22 @@ class HeaderTests(SynchronousTestCase):
                 },
             )
 
+    def test_turn_state(self) -> None:
+        """The state of a turn comes back from the client to its own account, and to no other."""
+        mine = prepared("codex", call("responses"), login=login())
+        told = provider("codex").returned(mine, (("X-Codex-Turn-State", "ts-1"), ("a", "b")))
+        self.assertEqual(told[1], ("a", "b"))
+        asked = call("responses", headers=told)
+        self.assertEqual(
+            values(prepared("codex", asked, login=login()), "x-codex-turn-state"), ["ts-1"]
+        )
+        other = login(account_id="acc-2")
+        self.assertEqual(values(prepared("codex", asked, login=other), "x-codex-turn-state"), [])
+        foreign = call("responses", headers=(("x-codex-turn-state", "ts-0"),))
+        self.assertEqual(
+            values(prepared("codex", foreign, login=other), "x-codex-turn-state"), ["ts-0"]
+        )
+
     def test_overrides(self) -> None:
         """The table yields to the configuration, and everything to http_headers."""
         lines = "metadata: {originator: mine, version: 9.9, user_agent: '{originator}/{version}'}"
