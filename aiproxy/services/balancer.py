@@ -165,17 +165,7 @@ class Balancer(Service):
                 status=404,
                 kind="model_not_found",
             )
-        soonest, upstream = min(
-            (
-                (
-                    max(self._breaker.wait(upstream.name, model, now), self._rest(upstream, model)),
-                    upstream,
-                )
-                for upstream in serving
-            ),
-            key=lambda wait: wait[0],
-        )
-        is_throttled = 0 < soonest <= self._credentials.soonest(upstream, model)
+        soonest, is_throttled = min(self._wait(upstream, model, now) for upstream in serving)
         return NoUpstream(
             f"Every upstream that serves {model[:MAX_MODEL_CHARACTERS]!r} is resting.",
             status=429 if is_throttled else 503,
@@ -207,6 +197,15 @@ class Balancer(Service):
     def advertised_models(self) -> tuple[str, ...]:
         """Every model name meant for clients: `GET /v1/models`."""
         return models.advertised(self._upstreams.values())
+
+    def _wait(self, upstream: Upstream, model: str, now: float) -> tuple[float, bool]:
+        """Seconds until it may be asked, and whether its credentials are what it waits for."""
+        credentials = self._credentials.soonest(upstream, model)
+        others = max(
+            self._breaker.wait(upstream.name, model, now),
+            self._pauses.left((upstream.name, model), now),
+        )
+        return max(credentials, others), credentials > 0 and credentials >= others
 
     def _rest(self, upstream: Upstream, model: str) -> float:
         """Seconds for which the upstream asked not to be asked."""
