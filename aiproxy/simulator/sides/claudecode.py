@@ -1,6 +1,7 @@
 """
 Anthropic's API as it serves a Claude subscription: by bearer, with betas and a first sentence.
 
+An account whose name begins with "spent" has used up its share.
 Source: Claude Code 2.1, and the API's own refusals.
 """
 
@@ -17,6 +18,7 @@ from aiproxy.wire import INBOUND
 _BETA = "oauth-2025-04-20"
 _PREAMBLE = "You are Claude Code, Anthropic's official CLI for Claude."
 _BOOKS = "x-anthropic-billing-header:"
+_UNSUPPORTED = "OAuth authentication is currently not supported."
 _LIMIT_SECONDS = 7200
 
 
@@ -61,31 +63,31 @@ class ClaudeCode:
         }
 
     async def _messages(self, visit: Visit) -> None:
-        document = visit.document()
         if not self._is_paid(visit):
             return
-        if "usage-limit" in str(document.get("model")):
-            self._say_limit(visit)
-        elif "haiku" not in str(document.get("model")) and not _has_preamble(document):
+        document = visit.document()
+        if "haiku" in str(document.get("model")) or _has_preamble(document):
+            await visit.call(INBOUND["anthropic"], path="/v1/messages")
+        else:
             words = "This credential is only authorized for use with Claude Code."
             visit.say(400, _error("invalid_request_error", words))
-        else:
-            await visit.call(INBOUND["anthropic"], path="/v1/messages")
 
     async def _count(self, visit: Visit) -> None:
         if self._is_paid(visit):
             await visit.call(INBOUND["anthropic"], path="/v1/messages/count_tokens")
 
     def _is_paid(self, visit: Visit) -> bool:
+        """Whether an account pays; if not, that is answered."""
         betas = (header(visit.received.headers, "anthropic-beta") or "").split(",")
-        if _BETA not in (beta.strip() for beta in betas):
-            words = "OAuth authentication is currently not supported."
-        elif self.logins.bearer(visit) is None:
-            words = "OAuth token has expired."
-        else:
-            return True
-        visit.say(401, _error("authentication_error", words))
-        return False
+        account = self.logins.bearer(visit)
+        if account is None or _BETA not in (beta.strip() for beta in betas):
+            words = "OAuth token has expired." if account is None else _UNSUPPORTED
+            visit.say(401, _error("authentication_error", words))
+            return False
+        if account.name.startswith("spent"):
+            self._say_limit(visit)
+            return False
+        return True
 
     def _say_limit(self, visit: Visit) -> None:
         reset = str(int(self._stage.clock.seconds()) + _LIMIT_SECONDS)

@@ -1,8 +1,8 @@
 """
 Codex's backend, as ChatGPT serves it to Codex CLI: Responses with rules of its own.
 
-Model names have two more words than `behaviour` knows: "usage-limit" is an account that has used
-up its share, "no-output" a final response without its items, as the backend really sends it.
+An account whose name begins with "spent" has used up its share. A model's name with the word
+"no-output" gives a final response without its items, as the backend often sends it.
 Source: Codex CLI 0.169 (`codex-rs`), and the backend's own refusals.
 """
 
@@ -138,36 +138,35 @@ class Codex:
         }
 
     async def _responses(self, visit: Visit) -> None:
-        document = visit.document()
-        model = str(document.get("model"))
-        if not self._is_paid(visit):
-            return
-        if "usage-limit" in model:
-            self._say_limit(visit)
-            return
-        wrong = _wrong(document)
-        if wrong:
-            visit.say(400, {"detail": wrong})
-            return
-        await visit.call(BACKEND, path="/v1/responses")
+        if self._is_paid(visit):
+            wrong = _wrong(visit.document())
+            if wrong:
+                visit.say(400, {"detail": wrong})
+            else:
+                await visit.call(BACKEND, path="/v1/responses")
 
     async def _compact(self, visit: Visit) -> None:
-        document = visit.document()
-        if not self._is_paid(visit):
-            return
-        wrong = _refused_field(document)
-        if wrong or "stream" in document:
-            visit.say(400, {"detail": wrong or "Unsupported parameter: stream"})
-            return
-        await visit.call(INBOUND["responses"], path="/v1/responses/compact")
+        if self._is_paid(visit):
+            document = visit.document()
+            wrong = "stream" if "stream" in document else _refused_field(document)
+            if wrong:
+                visit.say(400, {"detail": f"Unsupported parameter: {wrong}"})
+            else:
+                await visit.call(BACKEND, path="/v1/responses/compact")
 
     def _is_paid(self, visit: Visit) -> bool:
+        """Whether an account pays; if not, that is answered."""
         account = self.logins.bearer(visit)
         named = header(visit.received.headers, "chatgpt-account-id")
-        if account is not None and named == account_id(account.name):
-            return True
-        visit.say(401, {"error": {"code": "token_expired", "message": "the token is not valid"}})
-        return False
+        if account is None or named != account_id(account.name):
+            error = {"code": "token_expired", "message": "the token is not valid"}
+            visit.say(401, {"error": error})
+            return False
+        if account.name.startswith("spent"):
+            self._say_limit(visit)
+            return False
+        visit.http.setHeader("x-codex-turn-state", f"turn of {account.name}")
+        return True
 
     def _say_limit(self, visit: Visit) -> None:
         error = {
@@ -199,10 +198,11 @@ def _wrong(document: Mapping[str, Any]) -> str:
     for tool in document.get("tools") or ():
         if isinstance(tool, dict) and len(str(tool.get("name", ""))) > _LONGEST:
             return f"Invalid 'tools.name': maximum length {_LONGEST}"
-    return _refused_field(document)
+    refused = _refused_field(document)
+    return f"Unsupported parameter: {refused}" if refused else ""
 
 
 def _refused_field(document: Mapping[str, Any]) -> str:
     if document.get("service_tier") not in (None, "priority"):
-        return "Unsupported parameter: service_tier"
-    return next((f"Unsupported parameter: {name}" for name in _REFUSED if name in document), "")
+        return "service_tier"
+    return next((name for name in _REFUSED if name in document), "")
