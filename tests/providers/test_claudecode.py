@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.errors import ErrorReply
-from aiproxy.messages import Headers
+from aiproxy.messages import Headers, HttpReply
 from aiproxy.providers.claudecode import METADATA
 from aiproxy.providers.contract import Prepared
 from aiproxy.routing.faults import classify_reply
 from aiproxy.wire import INBOUND, OUTBOUND
+from tests.corpus import cases
+from tests.provider_contract import CANARY, ProviderContract
 from tests.providers.samples import BODIES, call, json_reply, prepared, provider, value, values
 
 NOW = 1_800_000_000.0
@@ -49,6 +51,11 @@ def body_of(of: Prepared) -> dict[str, Any]:
 def betas(of: Prepared) -> list[str]:
     (header,) = values(of, "anthropic-beta")
     return header.split(",")
+
+
+class ContractTests(ProviderContract, SynchronousTestCase):
+    api_type = "claudecode"
+    document: ClassVar = {"claudeAiOauth": {"accessToken": CANARY, "refreshToken": CANARY}}
 
 
 class PlaceTests(SynchronousTestCase):
@@ -323,3 +330,41 @@ class ErrorTests(SynchronousTestCase):
         found = self.judged(400, "invalid_request_error", third_party)
         self.assertFalse(classify_reply(found).other_credential)
         self.assertEqual(classify_reply(found).counts, "never")
+
+
+class CorpusTests(SynchronousTestCase):
+    """Recorded requests of the protocol, as clients of a subscription would send them."""
+
+    def test_requests(self) -> None:
+        """Claude Code's pass to the byte; others gain the sentence and keep all that they had."""
+        for case in cases("anthropic"):
+            if case.request is None or b'"model"' not in case.request:
+                continue
+            model = json.loads(case.request)["model"]
+            own = prepared(
+                "claudecode", call("anthropic", case.request, headers=GENUINE), model=model
+            )
+            if "betas" not in json.loads(case.request):
+                self.assertEqual(own.http.body, case.request, case.id)
+            other = prepared("claudecode", call("anthropic", case.request), model=model)
+            found, asked = body_of(other), json.loads(case.request)
+            system = found.pop("system", None)
+            before = asked.pop("system", None) or []
+            asked.pop("betas", None)
+            self.assertEqual(found, asked, case.id)
+            if "haiku" not in model:
+                self.assertEqual(system[0]["text"], PREAMBLE, case.id)
+                kept = [{"type": "text", "text": before}] if isinstance(before, str) else before
+                self.assertIn(system, ([{"type": "text", "text": PREAMBLE}, *kept], kept), case.id)
+
+    def test_errors(self) -> None:
+        """The vendor's words for a run-out token and for overload, as users reported them."""
+        for case in cases("anthropic", "errors"):
+            status = case.meta["http"]["status"]
+            if case.response is None or status not in (401, 529):
+                continue
+            said = OUTBOUND["anthropic"].decode_reply(status, case.response)
+            assert isinstance(said, ErrorReply)
+            judged = provider("claudecode").judge(HttpReply(status, (), case.response), said, NOW)
+            expected = {401: "authentication", 529: "overloaded"}[status]
+            self.assertEqual((judged.kind, judged.retry_after), (expected, None), case.id)

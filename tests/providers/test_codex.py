@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -15,6 +15,7 @@ from aiproxy.redaction import Secret
 from aiproxy.routing.faults import classify_reply
 from aiproxy.wire import INBOUND, OUTBOUND
 from tests.corpus import cases
+from tests.provider_contract import CANARY, ProviderContract
 from tests.providers.samples import (
     BODIES,
     call,
@@ -48,6 +49,15 @@ def login(**tokens: Any) -> Login:
 
 def names(of: Headers) -> set[str]:
     return {name.lower() for name, _ in of}
+
+
+class ContractTests(ProviderContract, SynchronousTestCase):
+    api_type = "codex"
+    document: ClassVar = {
+        "OPENAI_API_KEY": None,
+        "tokens": {"access_token": CANARY, "refresh_token": CANARY, "account_id": "acc-1"},
+        "last_refresh": "2027-01-01T00:00:00Z",
+    }
 
 
 class PlaceTests(SynchronousTestCase):

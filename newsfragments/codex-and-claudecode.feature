@@ -1,0 +1,1 @@
+Upstreams of api_type `codex` and `claudecode`: ChatGPT and Claude subscriptions, paid by the login files of Codex CLI and Claude Code (or CLIProxyAPI), for clients of all four protocols. See docs/oauth-upstreams.md.
