@@ -7,11 +7,15 @@ What the SDKs get from them is test_pairs' affair.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import ensureDeferred
+
 from aiproxy.framing import sse
+from aiproxy.simulator.sides import codex as simulated
 from aiproxy.simulator.sides.oauth import TokenService
 from tests.integration import logins
 from tests.integration.cases import WIRES, ProgramCase, body, outside, path
@@ -223,6 +227,48 @@ class CodexTests(LoginCase):
         self.assertIn(("x-codex-turn-state", "turn of ann"), self.told())
 
     @outside
+    async def test_failed_at_the_start(self) -> None:
+        """A stream that fails before its first content is another account's, unseen."""
+        server, self.url = self.server()
+        ends_at = time.time() + 3600
+        files = [self.folder / f"{name}.json" for name in ("ann", "bob")]
+        for file in files:
+            token = simulated.token(file.stem, 1, ends_at)
+            logins.write_login(file, "codex", access=token, account=file.stem)
+        program = await self.upstreams({"codex": files})
+        question = body("responses", "codex-echo", stream=True)
+        asked = ensureDeferred(post(program.url + "/v1/responses", question))
+        for name in ("ann", "bob"):
+            connection = await server.request()
+            self.assertIn(f"acc-{name}".encode(), connection.requests[-1][0])
+            connection.begin()
+            connection.chunk(_created(f"resp_{name}"))
+            connection.chunk(_FAILED if name == "ann" else _ANSWER)
+            connection.chunk(b"")
+        answer = await asked
+        self.assertIs(answer.is_complete, True)
+        self.assertIn(b"hello", answer.data)
+        self.assertNotIn(b"resp_ann", answer.data)
+        self.assertEqual(answer.headers["x-aiproxy-attempts"], "2")
+
+    @outside
+    async def test_foreign_thoughts(self) -> None:
+        """Thoughts that the vendor does not know are left out, and the question asked again."""
+        program = await self.logged_in("ann")
+        thought = {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "encrypted_content": "c3R1ZmY=",
+        }
+        items = [thought, {"role": "assistant", "content": "yes"}, {"role": "user", "content": "x"}]
+        question = {**body("responses", "codex-echo"), "input": items}
+        answer = await post(program.url + "/v1/responses", question)
+        self.assertEqual(answer.status, 200, answer.data)
+        self.assertEqual(answer.headers["x-aiproxy-losses"], "reasoning")
+        self.assertNotIn(b"c3R1ZmY=", self.vendor.record.requests[-1].body)
+
+    @outside
     async def test_side_operations(self) -> None:
         """Compacting is the backend's own; counting is an estimate."""
         program = await self.logged_in("ann")
@@ -232,6 +278,31 @@ class CodexTests(LoginCase):
         counted = await post(program.url + "/v1/responses/input_tokens", question)
         self.assertGreater(counted.json["input_tokens"], 0)
         self.assertEqual(counted.headers["x-aiproxy-estimated"], "true")
+
+
+def _created(name: str) -> bytes:
+    """The first event of a response."""
+    event = {"type": "response.created", "response": {"id": name, "model": "m", "output": []}}
+    return sse.encode(json.dumps(event).encode(), "response.created")
+
+
+_FAILED = sse.encode(
+    b'{"type":"response.failed","response":{"id":"resp_ann","error":'
+    b'{"code":"server_is_overloaded","message":"busy"}}}',
+    "response.failed",
+)
+_ITEM = (
+    b'{"type":"message","id":"m","role":"assistant","content":[{"type":"output_text",'
+    b'"text":"hello"}]}'
+)
+_ANSWER = sse.encode(
+    b'{"type":"response.output_item.done","output_index":0,"item":%b}' % _ITEM,
+    "response.output_item.done",
+) + sse.encode(
+    b'{"type":"response.completed","response":{"id":"resp_bob","model":"m","output":[],'
+    b'"usage":{"input_tokens":1,"output_tokens":1}}}',
+    "response.completed",
+)
 
 
 class ClaudeCodeTests(LoginCase):
