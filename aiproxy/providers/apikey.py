@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from aiproxy.messages import Credential, Headers, HttpRequest, header
 from aiproxy.providers.contract import Call, Prepared, Provider
 from aiproxy.providers.outgoing import (
+    encoded,
     joined,
     lifted_betas,
     merged_betas,
     passed,
     passes_as_it_is,
-    translated,
-    with_model,
     with_overrides,
     with_query,
 )
@@ -75,19 +74,19 @@ class ApiKeyProvider(Provider):
         path = self.path(model, call.head.operation, call.head.stream)
         url = joined(upstream.base_url, path)
         headers = self._headers(call, native) + self.authorize(credential.secret.reveal())
-        encoded = self._encoded(call, model)
-        body = encoded.body
+        worded = self._encoded(call, model)
+        body = worded.body
         if native:
             body, headers = self.adapt(body, headers)
             url = with_query(url, call.query, self.withheld)
         headers = with_overrides(merged_betas(headers), upstream.http_headers)
         http = HttpRequest("POST", url, headers, body)
-        return Prepared(http, call.head.stream, encoded.losses)
+        return Prepared(http, call.head.stream, worded.losses)
 
     def _encoded(self, call: Call, model: str) -> Encoded:
-        if passes_as_it_is(call, self.wire):
-            return Encoded(with_model(call, model) if self.model_in_body else call.body)
-        return translated(call, self.wire, model)
+        if not self.model_in_body and passes_as_it_is(call, self.wire):
+            return Encoded(call.body)
+        return encoded(call, self.wire, model)
 
     def _headers(self, call: Call, native: bool) -> Headers:
         kept = passed(call.headers, (*_ALWAYS_PASSED, *(self.passed if native else ())))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 from aiproxy.errors import ErrorReply
 from aiproxy.ir import JSON
@@ -22,22 +22,18 @@ from aiproxy.providers import claudecode_login
 from aiproxy.providers.contract import AuthFile, Call, Flow, LoginProvider, Prepared
 from aiproxy.providers.logins import moment, number_at
 from aiproxy.providers.outgoing import (
+    encoded,
     joined,
     lifted_betas,
     merged_betas,
     passed,
-    passes_as_it_is,
-    translated,
-    with_model,
     with_overrides,
     with_query,
 )
 from aiproxy.settings import ApiType, Upstream
-from aiproxy.wire.contract import Encoded, Operation
+from aiproxy.wire.contract import Operation
 from aiproxy.wire.conversation import ATTRIBUTION
-from aiproxy.wire.jsontext import raw, try_read, with_member
-
-T = TypeVar("T")
+from aiproxy.wire.jsontext import raw, read_member, try_read, with_member
 
 METADATA: Mapping[str, str] = {
     "base_url": "https://api.anthropic.com",
@@ -118,8 +114,8 @@ class ClaudeCode(LoginProvider):
     ) -> Prepared:
         metadata = upstream.metadata
         wanted = model.removesuffix(_LONG_CONTEXT)
-        encoded = self._encoded(call, wanted)
-        body, headers = encoded.body, self._headers(call, metadata)
+        worded = encoded(call, self.wire, wanted)
+        body, headers = worded.body, self._headers(call, metadata)
         if call.wire == self.wire:
             body, headers = lifted_betas(body, headers)
         betas: list[str] = []
@@ -139,17 +135,12 @@ class ClaudeCode(LoginProvider):
         )
         headers = with_overrides(merged_betas((*headers, *ours)), upstream.http_headers)
         http = HttpRequest("POST", self._url(call, upstream), headers, body)
-        return Prepared(http, call.head.stream, encoded.losses)
+        return Prepared(http, call.head.stream, worded.losses)
 
     def _url(self, call: Call, upstream: Upstream) -> str:
         base = upstream.base_url or upstream.metadata["base_url"]
         url = joined(base, _PATHS[call.head.operation])
         return with_query(url, call.query, _OURS) if call.wire == self.wire else url
-
-    def _encoded(self, call: Call, model: str) -> Encoded:
-        if passes_as_it_is(call, self.wire):
-            return Encoded(with_model(call, model))
-        return translated(call, self.wire, model)
 
     def _is_genuine(self, call: Call) -> bool:
         agent = header(call.headers, "user-agent") or ""
@@ -222,9 +213,9 @@ def _reset(headers: Headers, now: float) -> float | None:
 
 def _with_preamble(body: bytes, members: Mapping[str, JSON], preamble: str) -> bytes:
     """The body with a system prompt that begins as a subscription's must."""
-    system = _read(members, "system", str)
+    system = read_member(members, "system", str)
     if system is None:
-        blocks = _read(members, "system", list[JSON]) or []
+        blocks = read_member(members, "system", list[JSON]) or []
     else:
         blocks = [raw({"type": "text", "text": system})] if system else []
     texts = (text for text in map(_text, blocks) if not text.startswith(ATTRIBUTION))
@@ -261,12 +252,8 @@ def _needed_betas(
     return [beta for beta in betas if beta]
 
 
-def _read(members: Mapping[str, JSON], name: str, shape: type[T]) -> T | None:
-    return try_read(members[name], shape) if name in members else None
-
-
 def _within(members: Mapping[str, JSON], name: str, key: str) -> Any:
-    return (_read(members, name, dict[str, Any]) or {}).get(key)
+    return (read_member(members, name, dict[str, Any]) or {}).get(key)
 
 
 def _has_advanced_tools(members: Mapping[str, JSON]) -> bool:
@@ -274,12 +261,12 @@ def _has_advanced_tools(members: Mapping[str, JSON]) -> bool:
         tool.get("defer_loading")
         or tool.get("input_examples")
         or str(tool.get("type")).startswith("tool_search")
-        for tool in _read(members, "tools", list[_Entry]) or ()
+        for tool in read_member(members, "tools", list[_Entry]) or ()
     )
 
 
 def _has_late_system(members: Mapping[str, JSON]) -> bool:
-    turns = _read(members, "messages", list[_Entry]) or ()
+    turns = read_member(members, "messages", list[_Entry]) or ()
     return any(turn.get("role") == "system" for turn in turns)
 
 
@@ -295,7 +282,7 @@ _NEEDS: tuple[tuple[str, Callable[[Mapping[str, JSON]], bool]], ...] = (
     ("beta_structured_outputs", lambda m: _within(m, "output_config", "format") is not None),
     ("beta_context_management", lambda m: "context_management" in m),
     ("beta_advanced_tools", _has_advanced_tools),
-    ("beta_fast_mode", lambda m: _read(m, "speed", str) == "fast"),
+    ("beta_fast_mode", lambda m: read_member(m, "speed", str) == "fast"),
     ("beta_late_system", _has_late_system),
     ("beta_diagnostics", lambda m: "diagnostics" in m),
     ("beta_hidden_thinking", lambda m: _within(m, "thinking", "display") == "omitted"),

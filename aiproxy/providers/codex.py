@@ -22,16 +22,14 @@ from aiproxy.providers.codex_body import Fitted, fitted, fitted_compact
 from aiproxy.providers.contract import AuthFile, Call, Flow, LoginProvider, Prepared
 from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.outgoing import (
+    encoded,
     passed,
-    passes_as_it_is,
-    translated,
-    with_model,
     with_overrides,
     with_query,
 )
 from aiproxy.redaction import Secret
 from aiproxy.settings import ApiType, Upstream
-from aiproxy.wire.jsontext import copied, raw, try_read, with_member, write
+from aiproxy.wire.jsontext import copied, raw, read_member, try_read, with_member, write
 from aiproxy.wire.losses import feature_name
 from aiproxy.wire.names import derived_id
 
@@ -102,8 +100,9 @@ class Codex(LoginProvider):
     ) -> Prepared:
         compact = call.head.operation == "compact"
         native = call.wire == self.wire
-        body, losses = self._worded(call, model)
-        fit = fitted_compact(body) if compact else _fitted(call, body)
+        worded = encoded(call, self.wire, model)
+        fit = fitted_compact(worded.body) if compact else _fitted(call, worded.body)
+        losses = (*worded.losses, *fit.losses)
         details = credential.login.details if credential.login is not None else {}
         base = upstream.base_url or upstream.metadata["base_url"]
         url = base + ("/responses/compact" if compact else "/responses")
@@ -119,15 +118,9 @@ class Codex(LoginProvider):
         return Prepared(
             HttpRequest("POST", url, with_overrides(headers, upstream.http_headers), fit.body),
             stream=not compact,
-            losses=tuple({loss.feature: loss for loss in (*losses, *fit.losses)}.values()),
+            losses=tuple({loss.feature: loss for loss in losses}.values()),
             envelope=Restoring(fit.renamed) if native else None,
         )
-
-    def _worded(self, call: Call, model: str) -> tuple[bytes, tuple[ir.Loss, ...]]:
-        if passes_as_it_is(call, self.wire):
-            return with_model(call, model), ()
-        encoded = translated(call, self.wire, model)
-        return encoded.body, encoded.losses
 
     def _identity(self, call: Call, metadata: Mapping[str, str], account: str) -> Headers:
         """Codex is who it says; any other client is sent on under the configured name."""
@@ -299,23 +292,23 @@ class Restoring:
 
     def _collect(self, data: bytes) -> None:
         event = try_read(data, dict[str, JSON]) or {}
-        index = try_read(event["output_index"], int) if "output_index" in event else None
+        index = read_member(event, "output_index", int)
         if "item" in event:
             at = len(self._items) if index is None else index
             self._items[at] = copied(event["item"])
 
     def _completed(self, data: bytes) -> bytes:
         event = try_read(data, dict[str, JSON]) or {}
-        response = try_read(event["response"], dict[str, JSON]) if "response" in event else None
-        if response is None or (response.get("output") and _entries(response["output"])):
+        response = read_member(event, "response", dict[str, JSON])
+        if response is None or _entries(response, "output"):
             return data
         response["output"] = raw([self._items[at] for at in sorted(self._items)])
         event["response"] = raw(response)
         return write(event)
 
 
-def _entries(value: JSON) -> list[JSON]:
-    return try_read(value, list[JSON]) or []
+def _entries(members: Mapping[str, JSON], name: str) -> list[JSON]:
+    return read_member(members, name, list[JSON]) or []
 
 
 def _rewritten(message: sse.Message, data: bytes) -> sse.Message:

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.ir import JSON
-from aiproxy.wire.jsontext import given, raw, read_request, try_read, write
+from aiproxy.wire.jsontext import given, raw, read_member, read_request, try_read, write
 from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.names import ToolNames, legal_id
 from aiproxy.wire.responses import TOOL_NAMES
-
-T = TypeVar("T")
 
 _LONGEST = 64
 """Of a tool's name and of a call's id."""
@@ -87,10 +85,10 @@ def fitted(body: bytes, key: str, *, parallel: bool) -> Fitted:
     else:
         members.pop("parallel_tool_calls", None)
     members.setdefault("tool_choice", raw("auto"))
-    include = _read(members, "include", list[str]) or []
+    include = read_member(members, "include", list[str]) or []
     members["include"] = raw(list(dict.fromkeys((*include, _PROOFS))))
     members["stream"], members["store"] = raw(True), raw(False)
-    named = _read(members, "prompt_cache_key", str)
+    named = read_member(members, "prompt_cache_key", str)
     members["prompt_cache_key"] = raw(named or key)
     return Fitted(write(members), named or key, fitting.losses.seen(), fitting.renamed)
 
@@ -101,13 +99,8 @@ def fitted_compact(body: bytes) -> Fitted:
     fitting.deleted()
     fitting.written()
     fitting.members.pop("stream", None)
-    named = _read(fitting.members, "prompt_cache_key", str)
+    named = read_member(fitting.members, "prompt_cache_key", str)
     return Fitted(write(fitting.members), named or "", fitting.losses.seen(), fitting.renamed)
-
-
-def _read(members: Mapping[str, JSON], name: str, shape: type[T]) -> T | None:
-    """The member as `shape`; None when it is not there, or something else."""
-    return try_read(members[name], shape) if name in members else None
 
 
 class _Fitting:
@@ -132,12 +125,12 @@ class _Fitting:
             value = members.pop(name, None)
             if value is not None and bytes(value) not in harmless:
                 self.losses.dropped(feature_name(name))
-        if _read(members, "service_tier", str) in _NO_TIERS:
+        if read_member(members, "service_tier", str) in _NO_TIERS:
             del members["service_tier"]
-        elif "service_tier" in members and _read(members, "service_tier", str) != _KEPT_TIER:
+        elif "service_tier" in members and read_member(members, "service_tier", str) != _KEPT_TIER:
             del members["service_tier"]
             self.losses.dropped("service-tier")
-        options = _read(members, "stream_options", dict[str, JSON]) or {}
+        options = read_member(members, "stream_options", dict[str, JSON]) or {}
         members.pop("stream_options", None)
         if _KEPT_STREAM_OPTION in options:
             kept = {_KEPT_STREAM_OPTION: options[_KEPT_STREAM_OPTION]}
@@ -147,7 +140,7 @@ class _Fitting:
         """With what must be there, in the backend's spelling."""
         members = self.members
         members.setdefault("instructions", raw(""))
-        text = _read(members, "input", str)
+        text = read_member(members, "input", str)
         if text is not None:
             part = {"type": "input_text", "text": text}
             members["input"] = raw([{"type": "message", "role": "user", "content": [part]}])
@@ -159,7 +152,7 @@ class _Fitting:
 
     def _rewrite(self, members: dict[str, JSON], name: str, each: _Rewriting) -> bool:
         """Every entry of the list `name`; whether that changed any of them."""
-        entries = _read(members, name, list[JSON])
+        entries = read_member(members, name, list[JSON])
         if entries is None:
             return False
         rewritten = [each(entry) for entry in entries]
@@ -169,7 +162,7 @@ class _Fitting:
         return True
 
     def _rewrite_tools(self, members: dict[str, JSON]) -> bool:
-        self.has_tools = self.has_tools or bool(_read(members, "tools", list[JSON]))
+        self.has_tools = self.has_tools or bool(read_member(members, "tools", list[JSON]))
         return self._rewrite(members, "tools", self._tool)
 
     def _item(self, item: JSON) -> JSON:
@@ -180,10 +173,10 @@ class _Fitting:
         changed = self._shorten_name(members)
         # Codex's light mode declares its tools here.
         changed = self._rewrite_tools(members) or changed
-        if _read(members, "role", str) == "system":
+        if read_member(members, "role", str) == "system":
             members["role"] = raw("developer")
             changed = True
-        call_id = _read(members, "call_id", str)
+        call_id = read_member(members, "call_id", str)
         if call_id is not None and len(call_id) > _LONGEST:
             members["call_id"] = raw(legal_id(call_id))
             changed = True
@@ -207,14 +200,14 @@ class _Fitting:
             return tool
         changed = self._shorten_name(members)
         changed = self._rewrite(members, "tools", self._tool) or changed
-        kind = _read(members, "type", str) or ""
+        kind = read_member(members, "type", str) or ""
         if kind.startswith("web_search_preview"):
             members["type"] = raw("web_search")
             changed = True
         return raw(members) if changed else tool
 
     def _shorten_name(self, members: dict[str, JSON]) -> bool:
-        name = _read(members, "name", str)
+        name = read_member(members, "name", str)
         if name is None or len(name) <= _LONGEST:
             return False
         short = self._names.sent(name)

@@ -31,6 +31,17 @@ def with_model(call: Call, model: str) -> bytes:
     return with_member(call.body, "model", raw(model))
 
 
+def encoded(call: Call, wire: str, model: str) -> Encoded:
+    """
+    The call as a body for an upstream of `wire` that has the model in it.
+
+    Raises: BadRequest when the wire cannot carry it.
+    """
+    if passes_as_it_is(call, wire):
+        return Encoded(with_model(call, model))
+    return translated(call, wire, model)
+
+
 def translated(call: Call, wire: str, model: str) -> Encoded:
     """The call in the words of `wire`. Raises: BadRequest when that cannot carry it."""
     request = replace(call.decode(), model=model)

@@ -71,6 +71,11 @@ def _read(text: bytes | str | JSON, shape: type[T]) -> T:
     return msgspec.json.decode(text, type=shape)
 
 
+def read_member(members: Mapping[str, JSON], name: str, shape: type[T]) -> T | None:
+    """The member `name` as `shape`, or None when it is not there or not that."""
+    return try_read(members[name], shape) if name in members else None
+
+
 def write(value: Any) -> bytes:
     """
     Compact JSON, keys in the order given, `Raw` embedded as it is.

@@ -44,6 +44,12 @@ class ReadingTests(SynchronousTestCase):
 
 
 class MemberTests(SynchronousTestCase):
+    def test_read(self) -> None:
+        """One member is read as it should be, or counts as absent."""
+        members = {"a": msgspec.Raw(b"1"), "b": msgspec.Raw(b'"x"')}
+        found = [jsontext.read_member(members, name, int) for name in ("a", "b", "c")]
+        self.assertEqual(found, [1, None, None])
+
     def test_only_the_member_changes(self) -> None:
         """White space, order, number spelling and unknown members stay, to the digit."""
         body = b'{ "x": 1.10,\n  "model" : "a",\t"seed": 12345678901234567890, "y": "\\u00e9" }'

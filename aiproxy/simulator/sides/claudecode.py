@@ -12,7 +12,7 @@ from typing import Any
 
 from aiproxy.messages import header
 from aiproxy.simulator.sides.contract import Handler, Stage, Visit
-from aiproxy.simulator.sides.oauth import Dialect, Grant, TokenService
+from aiproxy.simulator.sides.oauth import Dialect, Grant, TokenService, standard_reply
 from aiproxy.wire import INBOUND
 
 _BETA = "oauth-2025-04-20"
@@ -28,14 +28,8 @@ def token(account: str, number: int, ends_at: float) -> str:
 
 
 def _reply(grant: Grant) -> dict[str, Any]:
-    return {
-        "access_token": grant.access_token,
-        "refresh_token": grant.refresh_token,
-        "token_type": "Bearer",
-        "expires_in": int(grant.lifetime_seconds),
-        "scope": "user:inference user:profile",
-        "account": {"uuid": grant.account, "email_address": f"{grant.account}@example.org"},
-    }
+    account = {"uuid": grant.account, "email_address": f"{grant.account}@example.org"}
+    return {**standard_reply(grant), "scope": "user:inference user:profile", "account": account}
 
 
 DIALECT = Dialect(
