@@ -42,7 +42,9 @@ all losses of the call in the header `x-aiproxy-losses` (`top-k, cache-control`)
 in its field `losses`; what is lost of an answer while it streams comes too late for the header and
 is in the access line only. When client and upstream speak the same protocol, the bytes pass as they
 are, nothing is lost, and nothing below applies. That some upstreams take less than their protocol
-has is their own affair: their error goes to the client.
+has is their own affair: their error goes to the client. Only for an upstream of api_type `codex`,
+which takes less than its protocol by design, are fields left out, and reported all the same
+([Upstreams that are paid by a login](oauth-upstreams.md)).
 
 | cell | |
 |---|---|
