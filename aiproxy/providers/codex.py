@@ -108,11 +108,12 @@ class Codex(LoginProvider):
         url = base + ("/responses/compact" if compact else "/responses")
         if native:
             url = with_query(url, call.query)
+        identity = self._identity(call, upstream.metadata, details.get(codex_login.ACCOUNT, ""))
         headers = (
             ("Content-Type", "application/json"),
             ("Accept", "application/json" if compact else "text/event-stream"),
-            *self._identity(call, upstream.metadata, details.get(codex_login.ACCOUNT, "")),
-            *_session(call, fit.key),
+            *identity,
+            *_session(identity, fit.key),
             *_payment(credential.secret, details),
         )
         return Prepared(
@@ -196,9 +197,9 @@ def _fitted(call: Call, body: bytes) -> Fitted:
     return fitted(body, conversation_key(call), parallel=not lite)
 
 
-def _session(call: Call, key: str) -> Headers:
+def _session(identity: Headers, key: str) -> Headers:
     """The conversation's name, where the client has none: the backend's caches go by it."""
-    if not key or any(header(call.headers, name) for name in _SESSION_HEADERS):
+    if not key or any(header(identity, name) for name in _SESSION_HEADERS):
         return ()
     return (("session-id", key),)
 

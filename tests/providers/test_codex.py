@@ -177,7 +177,7 @@ class HeaderTests(SynchronousTestCase):
         """Any other client is sent on under the configured name, with nothing made up besides."""
         for asked in (
             call("responses", headers=(("User-Agent", "OpenAI/Python 3"), ("x-app", "a"))),
-            call("anthropic", headers=(("User-Agent", "claude-cli/2"), ("x-codex-a", "b"))),
+            call("anthropic", headers=(("User-Agent", "claude-cli/2"), ("session_id", "b"))),
         ):
             sent = prepared("codex", asked)
             self.assertEqual(
