@@ -123,12 +123,14 @@ def auth_file(path: str | Path, access: str = "a1", refresh: str = "r1", **more:
     return place
 
 
-def logins(clock: IReactorTime, agent: IAgent | None = None) -> Logins:
+def logins(
+    clock: IReactorTime, agent: IAgent | None = None, provider: LoginProvider = ACME
+) -> Logins:
     """Of that vendor, its time being the clock's, with no threads."""
     return Logins(
         UpstreamClient(clock, agent=agent),
         clock,
-        providers={"acme": ACME},
+        providers={"acme": provider},
         wall=clock.seconds,
         in_thread=_here,
     )

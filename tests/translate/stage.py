@@ -23,6 +23,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from aiproxy.framing import sse
 from aiproxy.messages import Headers, header
 from aiproxy.providers import PROVIDERS
+from aiproxy.providers.contract import LoginProvider
 from aiproxy.redaction import Secret
 from aiproxy.services.balancer import Balancer
 from aiproxy.services.credentials import Credentials
@@ -198,7 +199,10 @@ class Stage(SynchronousTestCase):
     """
     exchanges: every request that upstreams got, in order.
     trails: of the calls that have ended.
+    acme: whose upstreams `samples.acme` makes.
     """
+
+    acme: LoginProvider = ACME
 
     def start(
         self,
@@ -215,7 +219,7 @@ class Stage(SynchronousTestCase):
             settings(*chosen, breaker=breaker, fallback=fallback), keepalive_seconds=keepalive
         )
         self.agent = RequestTraversalAgent(_Upstreams(self))
-        self.logins = logins(self.clock, self.agent)
+        self.logins = logins(self.clock, self.agent, self.acme)
         self.credentials = Credentials(self.logins, self.clock)
         self.balancer = Balancer(self.settings, self.credentials, self.clock)
         self.translator = Translator(
@@ -225,7 +229,7 @@ class Stage(SynchronousTestCase):
             UpstreamClient(self.clock, agent=self.agent),
             self.clock,
             self.trails.append,
-            {**PROVIDERS, "acme": ACME},
+            {**PROVIDERS, "acme": self.acme},
         )
 
     def ask(
