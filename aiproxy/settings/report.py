@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from aiproxy.settings.model import Settings, Upstream
 
 
-def summary(settings: Settings) -> str:
-    """Where it listens, its upstreams, the models they serve, what is never used, warnings."""
+def summary(settings: Settings, auth_files: Sequence[str] = ()) -> str:
+    """
+    Where it listens, its upstreams, the models they serve, what is never used, warnings.
+
+    auth_files: a line for each, which somebody else has read.
+    """
     sections = (
         ("", _listens(settings)),
         ("Upstreams", _upstreams(settings)),
+        ("Auth files", auth_files),
         ("Models", _models(settings)),
         ("Never used", unused(settings)),
         ("Warnings", settings.warnings),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ from aiproxy.errors import SettingsError
 from aiproxy.logs import LineObserver, Sink, StreamSink, open_sink
 from aiproxy.providers import API_TYPES
 from aiproxy.services import reloader
+from aiproxy.services.logincheck import described
 from aiproxy.settings import Settings, Source, is_loopback, parse, summary
 from aiproxy.tap.configuration import read
 from aiproxy.tap.daemon import Daemon
@@ -86,7 +88,8 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         if self["check"]:
-            print(summary(_load(self["config"])))
+            settings = _load(self["config"])
+            print(summary(settings, tuple(described(settings.upstreams, time.time()))))
             raise SystemExit(0)
         twistd = self.parent
         if twistd is None:
