@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 
 from aiproxy.errors import CredentialError
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 60.0
 
 _HELD_BY_ANOTHER = frozenset({errno.EAGAIN, errno.EACCES})

@@ -26,7 +26,7 @@ class CollectorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.collector = Collector()
 
-    def body(self, kind: str = "response.completed", **response: Any) -> bytes:
+    def body(self, response: dict[str, Any], kind: str = "response.completed") -> bytes:
         """The answer after a last event with this response."""
         self.collector.feed(message({"type": kind, "response": response}))
         return self.collector.body()
@@ -35,7 +35,7 @@ class CollectorTests(SynchronousTestCase):
         """A response that is complete passes as it is, unknown fields included."""
         self.collector.feed(done(0, type="message", id="other"))
         response = {"id": "r", "output": [{"type": "message", "id": "m"}], "quirk": {"a": [1]}}
-        self.assertEqual(json.loads(self.body(**response)), response)
+        self.assertEqual(json.loads(self.body(response)), response)
 
     def test_rebuilt(self) -> None:
         """An empty output is made up of the finished items, in their order."""
@@ -44,13 +44,13 @@ class CollectorTests(SynchronousTestCase):
         for kind in ("response.completed", "response.incomplete"):
             outputs: tuple[dict[str, Any], ...] = ({"output": []}, {}, {"output": None})
             for output in outputs:
-                said = json.loads(self.body(kind, id="r", status="completed", **output))
+                said = json.loads(self.body({"id": "r", **output}, kind))
                 self.assertEqual([item["id"] for item in said["output"]], [0, 1, 2])
                 self.assertEqual(said["id"], "r")
 
     def test_nothing_said(self) -> None:
         """Without items an empty output stays empty."""
-        self.assertEqual(json.loads(self.body(output=[])), {"output": []})
+        self.assertEqual(json.loads(self.body({"output": []})), {"output": []})
 
     def test_no_end(self) -> None:
         """A stream that never says its response is no answer."""
