@@ -191,7 +191,7 @@ class LoginProvider(Provider):
         A new access token.
 
         Raises: CredentialDisabled when only a new login helps; CredentialError, with `retry_after`
-        when the service named a time, for what may be better later.
+        when the service named a time, for what may be better later or with other settings.
         """
 
     def lacks(self, login: Login, upstream: Upstream) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NoReturn
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -14,25 +16,38 @@ from aiproxy.settings import Upstream
 from aiproxy.upstream.client import UpstreamClient
 
 MAX_REPLY_BYTES = 1024 * 1024
-MAX_STEPS = 40
 ANSWER_SECONDS = 30.0
 """For each answer of a login service; calls wait for it."""
+
+FLOW_SECONDS = 90.0
+"""For a whole conversation with it, pauses included."""
 
 _NOTHING = HttpReply(0)
 
 
-async def drive(
+def drive(
     flow: Flow, upstream: Upstream, client: UpstreamClient, clock: IReactorTime
-) -> tuple[Change, ...]:
+) -> Deferred[tuple[Change, ...]]:
     """
     What the flow comes to.
 
-    Raises: what the flow raises; CredentialError when the service cannot be reached, or goes on
-    for ever.
+    Fails with what the flow raises; with CredentialError when the service cannot be reached, or
+    takes for ever.
     """
+    driven = Deferred.fromCoroutine(_driven(flow, upstream, client, clock))
+    return driven.addTimeout(FLOW_SECONDS, clock, onTimeoutCancel=_took_too_long)
+
+
+def _took_too_long(result: object, seconds: float) -> NoReturn:
+    raise CredentialError(f"the login service is not done after {seconds:g} seconds")
+
+
+async def _driven(
+    flow: Flow, upstream: Upstream, client: UpstreamClient, clock: IReactorTime
+) -> tuple[Change, ...]:
     reply: HttpReply | None = None
     try:
-        for _ in range(MAX_STEPS):
+        while True:
             try:
                 step = next(flow) if reply is None else flow.send(reply)
             except StopIteration as finished:
@@ -47,7 +62,6 @@ async def drive(
         raise CredentialError(f"the login service does not answer: {error.reply.message}") from None
     finally:
         flow.close()
-    raise CredentialError("the login service does not come to an end")
 
 
 async def _asked(request: HttpRequest, upstream: Upstream, client: UpstreamClient) -> HttpReply:

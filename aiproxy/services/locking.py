@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 from aiproxy.errors import CredentialError
 
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 _HELD_BY_ANOTHER = frozenset({errno.EAGAIN, errno.EACCES})
 

@@ -225,8 +225,11 @@ class Logins(Service):
             self._begin(entry)
 
     def _renew_soon(self) -> None:
-        """Renew what would have to be renewed soon anyway, so that no call waits for it."""
+        """Renew what would have to be renewed soon anyway, so that no call waits; as `_poll`."""
         for entry in list(self._entries.values()):
-            if entry.running is None and entry.is_due(self._clock.seconds(), self._wall()):
-                assert entry.login is not None
-                self._begin(entry, entry.login.access_token)
+            try:
+                if entry.running is None and entry.is_due(self._clock.seconds(), self._wall()):
+                    assert entry.login is not None
+                    self._begin(entry, entry.login.access_token)
+            except Exception:
+                self.log.failure("cannot renew {path}", path=entry.path)

@@ -101,7 +101,7 @@ class Renewal:
             login = await self._newer(entry, login)
         if entry.lacks(login):
             flow = entry.provider.discover(login, entry.upstream, self._wall())
-            await self._keep(entry, login, await self._driven(entry, flow))
+            await self._keep(entry, login, await self._result(entry, flow))
         entry.succeeded()
 
     async def _look(self, entry: Entry) -> None:
@@ -136,7 +136,7 @@ class Renewal:
 
     async def _renewed(self, entry: Entry, login: Login) -> Login:
         flow = entry.provider.renew(login, entry.upstream, self._wall())
-        changes = await self._driven(entry, flow)
+        changes = await self._result(entry, flow)
         kept = await self._keep(entry, login, changes)
         self.log.info("{path} renewed", path=entry.path)
         return kept
@@ -186,5 +186,5 @@ class Renewal:
         else:
             entry.written(state)
 
-    def _driven(self, entry: Entry, flow: Flow) -> Deferred[tuple[Change, ...]]:
-        return Deferred.fromCoroutine(drive(flow, entry.upstream, self._client, self._clock))
+    def _result(self, entry: Entry, flow: Flow) -> Deferred[tuple[Change, ...]]:
+        return drive(flow, entry.upstream, self._client, self._clock)

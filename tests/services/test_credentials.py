@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.messages import Credential
+from aiproxy.routing.news import News
 from aiproxy.services.credentials import Credentials
 from aiproxy.settings import Upstream
 from tests.providers.samples import call
@@ -92,6 +93,19 @@ class CredentialsTests(SynchronousTestCase):
         self.credentials.cooled(self.upstream, self.token(2), 7)
         self.assertEqual(self.credentials.soonest(self.upstream, "m"), 4)
         self.assertEqual(self.call(), "")
+
+    def test_other_processes(self) -> None:
+        """A pause that one process was asked for holds in the others, and shows no token."""
+        told: list[News] = []
+        self.credentials.tell = told.append
+        self.credentials.cooled(self.upstream, self.token(1), 10, "m")
+        [news] = told
+        self.assertEqual((news.upstream, news.model, news.seconds), ("a", "m", 10))
+        self.assertNotIn(news.credential, ("x", "y", "z"))
+        other = Credentials(logins(self.clock), self.clock)
+        other.hear(self.upstream, news)
+        self.credentials = other
+        self.assertEqual(self.call(), "xz")
 
     def test_tokens_changed_during_a_call(self) -> None:
         """A call whose list was replaced goes on with the new one, none twice."""

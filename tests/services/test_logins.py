@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from aiproxy.errors import CredentialDisabled, CredentialError
 from aiproxy.messages import Login
 from aiproxy.redaction import Secret
 from aiproxy.services.loginentry import FIRST_PAUSE_SECONDS
-from aiproxy.services.logins import REFUSED_SECONDS
+from aiproxy.services.logins import REFUSED_SECONDS, STOP_SECONDS
 from aiproxy.settings import Upstream
 from tests.services.samples import acme, auth_file, document
 from tests.translate.stage import Exchange, Stage
@@ -141,6 +142,49 @@ class UsableTests(LoginsCase):
         self.assertEqual(document(self.path)["project"], "p-7")
         self.token()
         self.assertEqual(len(self.exchanges), 1)
+
+
+class ServiceTests(LoginsCase):
+    def test_stopping(self) -> None:
+        """A service that stops first finishes a renewal that is under way: its token is used up."""
+        auth_file(self.path, expires=30)
+        self.begin()
+        waiting = self.usable()
+        stopped = self.logins.stopService()
+        self.assertNoResult(stopped)
+        self.grant("a2", "r2")
+        self.successResultOf(stopped)
+        self.assertEqual(document(self.path)["refresh"], "r2")
+        self.successResultOf(waiting)
+
+    def test_stopping_takes_no_longer(self) -> None:
+        """It waits only for so long."""
+        auth_file(self.path, expires=30)
+        self.begin()
+        waiting = self.usable()
+        stopped = self.logins.stopService()
+        self.clock.advance(STOP_SECONDS)
+        self.successResultOf(stopped)
+        self.failureResultOf(waiting, CancelledError)
+
+    def test_other_settings(self) -> None:
+        """New settings of an upstream are a reason to try again at once."""
+        auth_file(self.path, expires=0)
+        self.begin()
+        waiting = self.usable()
+        self.renewal().answer(500, b"{}")
+        self.failureResultOf(waiting, CredentialError)
+        self.logins.apply([replace(self.upstream, token_url="http://other.test")])
+        self.usable()
+        self.assertEqual([seen.upstream for seen in self.exchanges], ["login", "other"])
+
+    def test_no_longer_configured(self) -> None:
+        """A file that no upstream names any more is not looked at."""
+        auth_file(self.path, expires=HOUR)
+        self.begin()
+        self.logins.apply([])
+        self.clock.pump([30] * 130)
+        self.assertEqual(self.exchanges, [])
 
 
 class FailureTests(LoginsCase):

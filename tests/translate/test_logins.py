@@ -143,6 +143,19 @@ class PauseTests(LoginCase):
         self.ask(model="other")
         self.assertEqual(self.tokens(), ["a1", "b1", "b1"])
 
+    def test_a_short_pause(self) -> None:
+        """A pause of a moment is waited for, once, rather than leave the conversation's cache."""
+        self.begin()
+        running = self.ask()
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        self.clock.advance(1.9)
+        self.assertEqual(self.tokens(), ["a1"])
+        self.clock.advance(0.1)
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        self.latest.answer(200, ANSWER)
+        self.assertEqual(self.ended(running).outcome, "ok")
+        self.assertEqual(self.tokens(), ["a1", "a1", "b1"])
+
     def test_all_wait(self) -> None:
         """When all accounts must wait, the client is told how long: 429 and the soonest."""
         self.begin()
