@@ -1,0 +1,1 @@
+Auth files of vendors' logins are renewed before they run out, once for all calls and all processes that share them, written without changing anything else, passed over when revoked and used again as soon as they hold a new login. Conversations stay with the account that served them (`affinity`). `--check` says what each file holds.
