@@ -68,7 +68,7 @@ class Entry:
         self.snapshot: Snapshot | None = None
         self.login: Login | None = None
         self.running: Deferred[None] | None = None
-        self.waiters: list[Deferred[None]] = []
+        self.waiters: set[Deferred[None]] = set()
         self.failure: CredentialError | None = None
         self.retry_at = 0.0
         self.unsaved: Unsaved | None = None
@@ -112,11 +112,20 @@ class Entry:
             self._revoked = _identity(self.snapshot.signature, login)
         self.block(problem)
 
+    def reconsider(self, upstream: Upstream) -> None:
+        """Other settings: what failed may be what was wrong with the old ones."""
+        self.upstream = upstream
+        self._revoked = None
+        self._seen = _NEVER_SEEN
+        self.succeeded()
+
     # ── when to renew ──
 
     def is_stale(self, login: Login, wall: float) -> bool:
         """Whether the token must be replaced before its next use."""
-        if not login.access_token or login.access_token == self.rejected:
+        if not login.refresh_token or login.access_token == self.rejected:
+            return not self._is_good(login, wall)
+        if not login.access_token:
             return True
         return self.provider.is_stale(login, wall) and not self._is_young(login, wall)
 
@@ -124,10 +133,8 @@ class Entry:
         return self.provider.lacks(login, self.upstream)
 
     def is_still_valid(self, login: Login, wall: float) -> bool:
-        """Whether the token will do although it should have been renewed."""
-        if not login.access_token or login.access_token == self.rejected or self.lacks(login):
-            return False
-        return login.expires_at is None or login.expires_at > wall + _LAST_SECONDS
+        """Whether the login will do although it should have been renewed."""
+        return self._is_good(login, wall) and not self.lacks(login)
 
     def is_due(self, now: float, wall: float) -> bool:
         """Whether to renew before anybody has to wait for it."""
@@ -143,6 +150,11 @@ class Entry:
             return 0.0
         since = self._obtained_at or login.renewed_at or wall
         return min(MOST_JITTER_SECONDS, max(0.0, login.expires_at - since) * JITTER_PART)
+
+    def _is_good(self, login: Login, wall: float) -> bool:
+        if not login.access_token or login.access_token == self.rejected:
+            return False
+        return login.expires_at is None or login.expires_at > wall + _LAST_SECONDS
 
     def _is_young(self, login: Login, wall: float) -> bool:
         if login.expires_at is None or self._obtained_at is None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThread
@@ -96,9 +96,7 @@ class Logins(Service):
         for (path, _), upstream in wanted.items():
             entry = self._entry(path, upstream)
             if entry.upstream != upstream:
-                # What failed may be what was wrong with it.
-                entry.upstream = upstream
-                entry.succeeded()
+                entry.reconsider(upstream)
             self._look(entry)
 
     def when_changed(self, watcher: Callable[[str], None]) -> None:
@@ -170,8 +168,8 @@ class Logins(Service):
 
     def _join(self, entry: Entry, used: Secret | None = None) -> Deferred[None]:
         """Wait for the renewal that runs, or for a new one."""
-        waiter: Deferred[None] = Deferred(lambda left: entry.waiters.remove(left))
-        entry.waiters.append(waiter)
+        waiter: Deferred[None] = Deferred(lambda left: entry.waiters.discard(left))
+        entry.waiters.add(waiter)
         if entry.running is None:
             self._begin(entry, used)
         return waiter
@@ -181,11 +179,12 @@ class Logins(Service):
 
         def ended(result: Failure | None) -> None:
             entry.running = None
-            waiters, entry.waiters = entry.waiters, []
-            if isinstance(result, Failure) and not result.check(CredentialError, CancelledError):
-                self.log.failure("{path} not renewed", failure=result, path=entry.path)
+            waiters = list(entry.waiters)
+            entry.waiters.clear()
             for waiter in waiters:
-                waiter.callback(result)
+                # What one of them does may make another one leave.
+                if not waiter.called:
+                    waiter.callback(result)
 
         running.addBoth(ended)
 

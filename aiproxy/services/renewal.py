@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -35,6 +35,8 @@ _LOOKS_SECONDS = (0.0, 0.5, 1.0)
 
 _SETTLING_SECONDS = 0.2
 """In which a program has written the few bytes of an auth file, if it is at it."""
+
+_OWN_FAULT = CredentialError("the renewal failed inside aiproxy")
 
 _DISABLED = (Change(("disabled",), True),)
 
@@ -79,6 +81,12 @@ class Renewal:
                     problem=error.reply.message,
                 )
             raise
+        except CancelledError:
+            raise
+        except Exception:
+            self.log.failure("{path} not renewed", path=entry.path)
+            entry.failed(_OWN_FAULT, self._clock.seconds())
+            raise _OWN_FAULT from None
         finally:
             lock.release()
 
@@ -100,9 +108,18 @@ class Renewal:
         if login.access_token == used or entry.is_stale(login, self._wall()):
             login = await self._newer(entry, login)
         if entry.lacks(login):
-            flow = entry.provider.discover(login, entry.upstream, self._wall())
-            await self._keep(entry, login, await self._result(entry, flow))
+            await self._discovered(entry, login)
         entry.succeeded()
+
+    async def _discovered(self, entry: Entry, login: Login) -> None:
+        """The file has what the login lacked."""
+        flow = entry.provider.discover(login, entry.upstream, self._wall())
+        try:
+            changes = await self._result(entry, flow)
+        except CredentialDisabled as error:
+            entry.revoke(login, error)
+            raise
+        await self._keep(entry, login, changes)
 
     async def _look(self, entry: Entry) -> None:
         entry.look(self._wall())
@@ -119,27 +136,28 @@ class Renewal:
             entry.revoke(login, problem)
             raise problem
         try:
-            return await self._renewed(entry, login)
+            changes = await self._asked(entry, login)
         except CredentialDisabled as error:
-            problem = error
-        newer = await self._rotated(entry, login)
-        if newer is None:
-            await self._disable(entry, login, problem)
-            raise problem
-        if not entry.is_stale(newer, self._wall()):
-            return newer
-        try:
-            return await self._renewed(entry, newer)
-        except CredentialDisabled as error:
-            await self._disable(entry, newer, error)
-            raise
+            newer = await self._rotated(entry, login)
+            if newer is None:
+                await self._disable(entry, login, error)
+                raise
+            if not entry.is_stale(newer, self._wall()):
+                return newer
+            login = newer
+            try:
+                changes = await self._asked(entry, login)
+            except CredentialDisabled as again:
+                await self._disable(entry, login, again)
+                raise
+        return await self._keep(entry, login, changes)
 
-    async def _renewed(self, entry: Entry, login: Login) -> Login:
+    async def _asked(self, entry: Entry, login: Login) -> tuple[Change, ...]:
+        """What the vendor gives for the login's refresh token."""
         flow = entry.provider.renew(login, entry.upstream, self._wall())
         changes = await self._result(entry, flow)
-        kept = await self._keep(entry, login, changes)
         self.log.info("{path} renewed", path=entry.path)
-        return kept
+        return changes
 
     async def _rotated(self, entry: Entry, login: Login) -> Login | None:
         """What somebody else has renewed without our lock, as vendors' own programs do."""
@@ -153,7 +171,8 @@ class Renewal:
 
     async def _disable(self, entry: Entry, login: Login, problem: CredentialDisabled) -> None:
         entry.revoke(login, problem)
-        if login.is_ours and entry.snapshot is not None:
+        has_new_login = entry.look(self._wall())
+        if login.is_ours and not has_new_login:
             try:
                 entry.changed(_DISABLED, self._wall())
                 await self._write(entry, None)
@@ -163,11 +182,10 @@ class Renewal:
     async def _keep(self, entry: Entry, login: Login, changes: tuple[Change, ...]) -> Login:
         """Have `changes` in the file before anybody uses them, unless it holds a new login."""
         entry.look(self._wall())
-        found = entry.ready(self._clock.seconds())
-        if found.refresh_token != login.refresh_token or not changes:
-            return found
-        entry.changed(changes, self._wall())
-        await self._write(entry, Unsaved(changes, login.refresh_token))
+        found = entry.login
+        if changes and found is not None and found.refresh_token == login.refresh_token:
+            entry.changed(changes, self._wall())
+            await self._write(entry, Unsaved(changes, login.refresh_token))
         return entry.ready(self._clock.seconds())
 
     async def _write(self, entry: Entry, unsaved: Unsaved | None) -> None:

@@ -96,6 +96,8 @@ class Acme(LoginProvider):
     def discover(self, login: Login, upstream: Upstream, now: float) -> Flow:
         headers = (("x-api-key", login.access_token.reveal()),)
         reply = yield HttpRequest("GET", f"{upstream.token_url}/project", headers)
+        if reply.status == 403:
+            raise CredentialDisabled("the account has no project")
         return (Change(("project",), reply.body.decode()),)
 
 

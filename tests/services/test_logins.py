@@ -143,6 +143,31 @@ class UsableTests(LoginsCase):
         self.token()
         self.assertEqual(len(self.exchanges), 1)
 
+    def test_what_is_missing_cannot_be_had(self) -> None:
+        """An account that will never have it is not asked about at each call."""
+        auth_file(self.path, expires=HOUR, project="")
+        self.begin()
+        waiting = self.usable()
+        self.latest.answer(403, b"")
+        self.failureResultOf(waiting, CredentialDisabled)
+        self.assertIn("no project", self.problem())
+        self.poll(3)
+        self.problem()
+        self.assertEqual(len(self.exchanges), 1)
+        self.logins.apply([replace(self.upstream, metadata={"project": "p"})])
+        self.usable()
+        self.assertEqual(len(self.exchanges), 2)
+
+    def test_a_token_without_renewal(self) -> None:
+        """A login that cannot be renewed is used to its very end, and no further."""
+        auth_file(self.path, refresh="", expires=HOUR)
+        self.begin()
+        self.clock.advance(HOUR - 30)
+        self.assertEqual(self.token(), "a1")
+        self.clock.advance(30)
+        self.failureResultOf(self.usable(), CredentialDisabled)
+        self.assertEqual(self.exchanges, [])
+
 
 class ServiceTests(LoginsCase):
     def test_stopping(self) -> None:
@@ -166,6 +191,17 @@ class ServiceTests(LoginsCase):
         self.clock.advance(STOP_SECONDS)
         self.successResultOf(stopped)
         self.failureResultOf(waiting, CancelledError)
+
+    def test_a_waiter_that_sends_another_away(self) -> None:
+        """What one waiting call does when it may go on can end another one."""
+        auth_file(self.path, expires=30)
+        self.begin()
+        both = [self.usable(), self.usable()]
+        both[0].addBoth(lambda _: both[1].cancel())
+        both[1].addBoth(lambda _: both[0].cancel())
+        self.grant("a2", "r2")
+        self.assertTrue(all(waiting.called for waiting in both))
+        self.assertEqual(self.token(), "a2")
 
     def test_other_settings(self) -> None:
         """New settings of an upstream are a reason to try again at once."""
@@ -278,6 +314,29 @@ class FailureTests(LoginsCase):
         self.grant("a2", "r2")
         self.assertEqual(self.successResultOf(waiting).access_token.reveal(), "b1")
         self.assertEqual(document(self.path)["refresh"], "s1")
+
+    def test_an_answer_that_nobody_expected(self) -> None:
+        """What trips us is our fault: told in the log, and not tried again at once."""
+        auth_file(self.path, expires=0)
+        self.begin()
+        waiting = self.usable()
+        self.renewal().answer(200, b'{"unexpected": true}')
+        self.failureResultOf(waiting, CredentialError)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.problem()
+        self.assertEqual(len(self.exchanges), 1)
+
+    def test_disabled_by_hand_during_a_renewal(self) -> None:
+        """A login that somebody switches off meanwhile is off, and its new token is kept."""
+        auth_file(self.path, expires=0)
+        self.begin()
+        waiting = self.usable()
+        auth_file(self.path, expires=0, disabled=True)
+        self.grant("a2", "r2")
+        self.failureResultOf(waiting, CredentialDisabled)
+        self.assertEqual(
+            (document(self.path)["refresh"], document(self.path)["disabled"]), ("r2", True)
+        )
 
 
 class RejectedTests(LoginsCase):
