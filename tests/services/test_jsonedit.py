@@ -11,14 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.services.jsonedit import edited
 
-NAMES = st.text(max_size=5)
+TEXTS = st.text('ab"\\/{},: \n\té漢😀', max_size=5)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
-DOCUMENTS = st.dictionaries(NAMES, VALUES, max_size=5)
-PATHS = st.lists(NAMES, min_size=1, max_size=3).map(tuple)
+DOCUMENTS = st.dictionaries(TEXTS, VALUES, max_size=5)
+PATHS = st.lists(TEXTS, min_size=1, max_size=3).map(tuple)
 STYLES = st.sampled_from(
     [
         {"indent": 2},
