@@ -11,16 +11,16 @@ from typing import Any
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.anthropic.blocks_out import BlockWriter
-from aiproxy.wire.anthropic.models import Limits, limits_of
-from aiproxy.wire.anthropic.schema import closed_schema
 from aiproxy.wire.anthropic.shapes import NAME
 from aiproxy.wire.anthropic.thinking import Plan, as_asked, fitted
 from aiproxy.wire.anthropic.tools import choice_shape, is_forced, tool_shapes
+from aiproxy.wire.claude import Limits, limits_of
 from aiproxy.wire.contract import Encoded
 from aiproxy.wire.conversation import joined_text, leading_instructions, settled
 from aiproxy.wire.jsontext import write
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
+from aiproxy.wire.schemas import closed_schema
 
 TOOL_NAMES = NameRule(re.compile(r"[^a-zA-Z0-9_-]"), limit=128)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiproxy import ir
-from aiproxy.wire.anthropic.models import Limits
+from aiproxy.wire.claude import Limits
 from aiproxy.wire.losses import Losses
 
 _LEAST_BUDGET = 1024

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from aiproxy import ir
-from aiproxy.wire.anthropic.schema import EMPTY, TEXT_INPUT, closed_schema, object_schema
 from aiproxy.wire.anthropic.shapes import NAME
 from aiproxy.wire.jsontext import given, text_of
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import ToolNames
+from aiproxy.wire.schemas import EMPTY, TEXT_INPUT, closed_schema, object_schema
 
 
 def tool_shapes(request: ir.Request, names: ToolNames, losses: Losses) -> list[Any]:

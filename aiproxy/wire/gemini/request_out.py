@@ -21,20 +21,16 @@ from aiproxy.wire.gemini import schema, thinking
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.contents_out import ContentsWriter
 from aiproxy.wire.gemini.request_in import GENERATION_EXTRAS
-from aiproxy.wire.jsontext import raw, text_of, try_read, write
+from aiproxy.wire.jsontext import text_of, try_read, write
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
+from aiproxy.wire.schemas import TEXT_INPUT
 
 TOOL_NAMES = NameRule(illegal=re.compile(r"[^A-Za-z0-9_.:-]"), limit=64, letter_first=True)
 
 MAX_STOPS = 5
 """Gemini API reference, GenerationConfig.stopSequences."""
 
-_INPUT_ONLY = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 _TIERS = {"default": "standard", "standard_only": "standard", "flex": "flex"} | {
     "priority": "priority"
 }
@@ -123,7 +119,7 @@ def _function(tool: Tool, names: ToolNames, losses: Losses) -> dict[str, Any]:
         losses.approximated("custom-tool")
         if tool.format is not None:
             description = f"{description}\n\n{text_of(tool.format)}".strip()
-        parameters = raw(_INPUT_ONLY)
+        parameters = TEXT_INPUT
     if description:
         out["description"] = description
     if parameters is not None and try_read(parameters, dict[str, msgspec.Raw]) != {}:

@@ -1,30 +1,18 @@
 """
 Schemas: Google's OpenAPI dialect read as JSON Schema, and JSON Schema as Gemini takes it.
 
-A schema is walked only when it has something to change, else its bytes stay. Only schemas are
-edited: properties that happen to be called like a keyword are left alone.
+A schema is walked only when it has something to change, else its bytes stay.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TypeAlias
 
 import msgspec
 
-from aiproxy.errors import BadRequest
 from aiproxy.ir import JSON
-from aiproxy.wire.jsontext import MAX_DEPTH, copied, given, raw, try_read
-
-_Members: TypeAlias = dict[str, JSON]
-_Edit: TypeAlias = Callable[[_Members], _Members]
-
-_OF_ONE = frozenset(
-    ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
-)
-_OF_MANY = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
-_BY_NAME = frozenset(("properties", "patternProperties", "$defs", "definitions"))
+from aiproxy.wire.jsontext import copied, given, raw, try_read
+from aiproxy.wire.schemas import Members, edited
 
 _SNAKE = {
     "any_of": "anyOf",
@@ -63,7 +51,7 @@ def from_openapi(schema: JSON) -> JSON:
 
     Raises: BadRequest when it is nested too deeply.
     """
-    return _walked(schema, _lowered, 0) if _OPENAPI.search(bytes(schema)) else copied(schema)
+    return edited(schema, _lowered) if _OPENAPI.search(bytes(schema)) else copied(schema)
 
 
 def for_gemini(schema: JSON) -> JSON:
@@ -72,27 +60,10 @@ def for_gemini(schema: JSON) -> JSON:
 
     Raises: BadRequest when it is nested too deeply.
     """
-    return _walked(schema, _cleaned, 0) if _UNWANTED.search(bytes(schema)) else schema
+    return edited(schema, _cleaned) if _UNWANTED.search(bytes(schema)) else schema
 
 
-def _walked(schema: JSON, edit: _Edit, depth: int) -> JSON:
-    if depth > MAX_DEPTH:
-        raise BadRequest("a schema is nested too deeply")
-    members = try_read(schema, dict[str, msgspec.Raw])
-    if members is None:
-        items = try_read(schema, list[msgspec.Raw])
-        return schema if items is None else raw([_walked(i, edit, depth + 1) for i in items])
-    out = edit(members)
-    for key, value in out.items():
-        if key in _OF_ONE or key in _OF_MANY:
-            out[key] = _walked(value, edit, depth + 1)
-        elif key in _BY_NAME:
-            named = try_read(value, dict[str, msgspec.Raw]) or {}
-            out[key] = raw({name: _walked(one, edit, depth + 1) for name, one in named.items()})
-    return raw(out)
-
-
-def _cleaned(members: _Members) -> _Members:
+def _cleaned(members: Members) -> Members:
     return {
         key: value
         for key, value in members.items()
@@ -100,8 +71,8 @@ def _cleaned(members: _Members) -> _Members:
     }
 
 
-def _lowered(members: _Members) -> _Members:
-    out: _Members = {}
+def _lowered(members: Members) -> Members:
+    out: Members = {}
     for key, value in members.items():
         out[_SNAKE.get(key, key)] = value
     for key in _COUNTS & out.keys():
@@ -127,7 +98,7 @@ def _type_of(value: JSON) -> str | None:
     return try_read(value, str)
 
 
-def _in_order(members: _Members) -> _Members:
+def _in_order(members: Members) -> Members:
     """Properties in the order that `propertyOrdering` asks for."""
     order = try_read(members.pop("propertyOrdering", msgspec.Raw(b"[]")), list[str])
     named = try_read(members.get("properties", msgspec.Raw(b"null")), dict[str, msgspec.Raw])

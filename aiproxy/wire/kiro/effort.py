@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiproxy import ir
-from aiproxy.wire.anthropic.models import Limits, limits_of
+from aiproxy.wire.claude import Limits, limits_of
 from aiproxy.wire.losses import Losses
 
 _LEVELS: tuple[tuple[int, ir.Effort], ...] = (

@@ -7,10 +7,11 @@ from typing import Any
 
 from aiproxy import ir
 from aiproxy.wire.jsontext import given, text_of
-from aiproxy.wire.kiro.schema import EMPTY, TEXT_INPUT, tool_schema
+from aiproxy.wire.kiro.schema import EMPTY, tool_schema
 from aiproxy.wire.kiro.shapes import NAME
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import ToolNames
+from aiproxy.wire.schemas import TEXT_INPUT
 
 LONGEST_DESCRIPTION = 9000
 """Characters; the service refuses descriptions of about 10 000."""

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aiproxy.wire.anthropic.models import limits_of
+from aiproxy.wire.claude import limits_of
 
 
 class LimitsTests(SynchronousTestCase):

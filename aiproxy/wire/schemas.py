@@ -1,12 +1,13 @@
 """
-JSON Schemas as the API takes them: an object at the root, closed objects where it insists.
+JSON Schemas, edited for a target without reading more of them than must change.
 
-Subschemas that need no change keep their very bytes.
+Only schemas are edited: properties that happen to be called like a keyword are left alone.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -17,15 +18,48 @@ from aiproxy.wire.jsontext import MAX_DEPTH, given, raw, try_read
 EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
 
 TEXT_INPUT = msgspec.Raw(
-    b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],'
-    b'"additionalProperties":false}'
+    b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}'
 )
 """Arguments of a function that stands for a free-form tool."""
 
+Members: TypeAlias = dict[str, ir.JSON]
+"""One schema's keywords in order."""
+
+Edit: TypeAlias = Callable[[Members], Members]
+
 _COMBINING = ("anyOf", "oneOf", "allOf")
-_MAPS = frozenset({"properties", "$defs", "definitions", "patternProperties"})
-_LISTS = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-_SINGLE = frozenset({"items", "additionalProperties", "not"})
+_OF_ONE = frozenset(
+    ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+)
+_OF_MANY = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
+_BY_NAME = frozenset(("properties", "patternProperties", "$defs", "definitions"))
+
+
+def edited(schema: ir.JSON, edit: Edit) -> ir.JSON:
+    """
+    `schema` with `edit` made of it and of every schema inside it, the outer ones first.
+
+    Raises: BadRequest when it is nested too deeply.
+    """
+    return _edited(schema, edit, 0)
+
+
+def _edited(schema: ir.JSON, edit: Edit, depth: int) -> ir.JSON:
+    if depth > MAX_DEPTH:
+        raise BadRequest("a schema is nested too deeply")
+    members = _members(schema)
+    if members is None:
+        items = try_read(schema, list[msgspec.Raw])
+        return schema if items is None else raw([_edited(i, edit, depth + 1) for i in items])
+    out = edit(members)
+    for name, value in out.items():
+        if name in _OF_ONE or name in _OF_MANY:
+            out[name] = _edited(value, edit, depth + 1)
+        elif name in _BY_NAME:
+            held = _members(value)
+            if held is not None:
+                out[name] = raw({key: _edited(item, edit, depth + 1) for key, item in held.items()})
+    return raw(out)
 
 
 def object_schema(schema: ir.JSON | None) -> ir.JSON:
@@ -62,8 +96,7 @@ def closed_schema(schema: ir.JSON) -> ir.JSON:
 
     Raises: BadRequest when it is nested too deeply.
     """
-    _refuse_deep(schema)
-    return _closed(schema)
+    return edited(schema, _closed)
 
 
 def _merge(branches: ir.JSON | None, every: bool, properties: dict[str, ir.JSON]) -> list[str]:
@@ -79,26 +112,11 @@ def _merge(branches: ir.JSON | None, every: bool, properties: dict[str, ir.JSON]
     return [name for name in (required[0] if required else []) if all(name in n for n in required)]
 
 
-def _closed(schema: ir.JSON) -> ir.JSON:
-    members = _members(schema)
-    if members is None:
-        return schema
-    out: dict[str, Any] = {}
-    for name, value in members.items():
-        inner: Any = value
-        if name in _MAPS:
-            held = _members(value)
-            inner = value if held is None else {key: _closed(item) for key, item in held.items()}
-        elif name in _LISTS:
-            items = try_read(value, list[msgspec.Raw])
-            inner = value if items is None else [_closed(item) for item in items]
-        elif name in _SINGLE:
-            inner = _closed(value)
-        out[name] = inner
+def _closed(members: Members) -> Members:
     is_object = "properties" in members or _word(members.get("type")) == "object"
     if is_object and "additionalProperties" not in members:
-        out["additionalProperties"] = False
-    return raw(out)
+        return {**members, "additionalProperties": msgspec.Raw(b"false")}
+    return members
 
 
 def _refuse_deep(schema: ir.JSON) -> None:
@@ -121,7 +139,7 @@ def _depth(value: Any, depth: int) -> int:
     return depth
 
 
-def _members(value: ir.JSON | None) -> dict[str, msgspec.Raw] | None:
+def _members(value: ir.JSON | None) -> Members | None:
     return None if value is None else try_read(value, dict[str, msgspec.Raw])
 
 

@@ -1,7 +1,7 @@
 """
-What the vendor's models take and refuse, as data.
+What Claude models take and refuse, as data; more than one vendor serves them.
 
-Only translated requests are fitted to a model; a client of this wire knows what it asks for.
+Only translated requests are fitted to a model; a client of their own wire knows what it asks for.
 Source: Anthropic, model overview, "Extended thinking", "Adaptive thinking" and "Effort".
 """
 
