@@ -1,0 +1,139 @@
+"""
+What the older API behind antigravity asks of a Gemini request: schemas and Claude's own demands.
+
+Google serves Claude models there, and checks their tool calls against schemas in which every object
+must require something. An object that requires nothing gets a property that says nothing, and what
+the model writes for it is taken out of its calls again.
+Source: what gateways report of antigravity; the API is not documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiproxy.ir import JSON
+from aiproxy.wire.gemini import schema
+from aiproxy.wire.jsontext import given, raw, try_read
+from aiproxy.wire.losses import Losses
+from aiproxy.wire.schemas import EMPTY, Members, edited
+
+PLACEHOLDER = "_nothing"
+_NOTHING = raw({"type": "boolean", "description": "Says nothing; always true."})
+
+_CALLS = ("candidates", "content", "parts", "functionCall", "args")
+
+
+# ── schemas ──
+
+
+def declared(tools: JSON, *, required: bool) -> JSON:
+    """
+    `tools` with the older `parameters` for every function.
+
+    required: whether every object must require something.
+    """
+
+    def declaration(value: JSON) -> JSON:
+        members = try_read(value, dict[str, JSON])
+        if members is None:
+            return value
+        out = _respelled(members)
+        if required:
+            parameters = out.get("parameters", JSON())
+            out["parameters"] = edited(parameters if given(parameters) else EMPTY, _required)
+        return raw(out)
+
+    return _changed(tools, ("functionDeclarations",), declaration)
+
+
+def answering(config: dict[str, JSON]) -> dict[str, JSON]:
+    """`generationConfig` with the older `responseSchema`."""
+    return _respelled(config)
+
+
+_OLDER = {"parametersJsonSchema": "parameters", "responseJsonSchema": "responseSchema"}
+
+
+def _respelled(members: dict[str, JSON]) -> dict[str, JSON]:
+    """JSON Schemas as Google's older ones, under the names of those."""
+    return {
+        _OLDER.get(name, name): schema.for_gemini(value) if name in _OLDER else value
+        for name, value in members.items()
+    }
+
+
+def _required(members: Members) -> Members:
+    kind = try_read(members.get("type", JSON()), str) or ""
+    if kind.lower() != "object" and not (not kind and "properties" in members):
+        return members
+    if try_read(members.get("required", JSON()), list[str]):
+        return members
+    properties = try_read(members.get("properties", JSON()), dict[str, JSON]) or {}
+    return {
+        **members,
+        "properties": raw({**properties, PLACEHOLDER: _NOTHING}),
+        "required": raw([PLACEHOLDER]),
+    }
+
+
+# ── choices and limits ──
+
+
+def validated(config: dict[str, JSON], losses: Losses) -> dict[str, JSON]:
+    """`toolConfig` that has calls checked; none may be forced then, but all may be forbidden."""
+    calling = try_read(config.get("functionCallingConfig", JSON()), dict[str, JSON]) or {}
+    mode = (try_read(calling.get("mode", JSON()), str) or "").upper()
+    if mode == "NONE":
+        return config
+    if mode == "ANY":
+        losses.approximated("tool-choice")
+    return {**config, "functionCallingConfig": raw({**calling, "mode": "VALIDATED"})}
+
+
+def capped(config: dict[str, JSON], most: str, losses: Losses) -> dict[str, JSON]:
+    """`generationConfig` with no higher output limit than `most`; "" for any."""
+    asked = try_read(config.get("maxOutputTokens", JSON()), float)
+    if asked is None or not most.isdecimal() or asked <= int(most):
+        return config
+    losses.approximated("max-output-tokens")
+    return {**config, "maxOutputTokens": raw(int(most))}
+
+
+def unlimited(config: dict[str, JSON], losses: Losses) -> dict[str, JSON]:
+    """`generationConfig` without an output limit, which the other models' API refuses."""
+    if "maxOutputTokens" not in config:
+        return config
+    losses.dropped("max-output-tokens")
+    return {name: value for name, value in config.items() if name != "maxOutputTokens"}
+
+
+# ── answers ──
+
+
+def without_placeholders(response: bytes) -> bytes:
+    """A response with the calls that the client's own schemas mean."""
+    if b'"%b"' % PLACEHOLDER.encode() not in response:
+        return response
+    return bytes(_changed(JSON(response), _CALLS, _pruned))
+
+
+def _pruned(value: JSON) -> JSON:
+    members = try_read(value, dict[str, JSON])
+    if members is not None:
+        return raw({name: _pruned(v) for name, v in members.items() if name != PLACEHOLDER})
+    items = try_read(value, list[JSON])
+    return value if items is None else raw([_pruned(item) for item in items])
+
+
+def _changed(value: JSON, path: tuple[str, ...], change: Callable[[JSON], JSON]) -> JSON:
+    """`value` with `change` made to what is behind the keys, in every item of any list there."""
+    items = try_read(value, list[JSON])
+    if items is not None:
+        return raw([_changed(item, path, change) for item in items])
+    if not path:
+        return change(value)
+    members = try_read(value, dict[str, JSON])
+    if members is None or path[0] not in members:
+        return value
+    members[path[0]] = _changed(members[path[0]], path[1:], change)
+    return raw(members)

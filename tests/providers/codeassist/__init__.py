@@ -1,0 +1,1 @@
+"""What geminicli and antigravity share: logins, projects, envelopes, limits."""
