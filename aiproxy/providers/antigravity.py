@@ -18,9 +18,8 @@ from aiproxy.providers.codeassist import older
 from aiproxy.providers.codeassist.answers import Unwrapping
 from aiproxy.providers.codeassist.login import login_of
 from aiproxy.providers.codeassist.project import Account
-from aiproxy.providers.codeassist.provider import CodeAssistProvider, request_id
+from aiproxy.providers.codeassist.provider import CodeAssistProvider, conversation, request_id
 from aiproxy.providers.contract import AuthFile, Call, Envelope
-from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.logins import mistaken, text_at
 from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire.jsontext import raw, try_read
@@ -132,7 +131,7 @@ def _kind(model: str, request: Mapping[str, JSON]) -> str:
 
 def _session(call: Call) -> str:
     """A negative number that is the conversation's."""
-    digest = sha256(conversation_key(call).encode()).digest()
+    digest = sha256(conversation(call).encode()).digest()
     return f"-{int.from_bytes(digest[:8], 'big') % 2**_SESSION_BITS}"
 
 

@@ -18,9 +18,8 @@ from aiproxy.messages import Headers, Login
 from aiproxy.providers.codeassist.answers import Unwrapping
 from aiproxy.providers.codeassist.login import login_of
 from aiproxy.providers.codeassist.project import Account
-from aiproxy.providers.codeassist.provider import CodeAssistProvider, request_id
+from aiproxy.providers.codeassist.provider import CodeAssistProvider, conversation, request_id
 from aiproxy.providers.contract import AuthFile, Call, Envelope
-from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.logins import mistaken, text_at
 from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire.losses import Losses
@@ -86,7 +85,7 @@ class GeminiCliProvider(CodeAssistProvider):
     def _wrapped(
         self, call: Call, model: str, account: str, request: dict[str, JSON]
     ) -> Mapping[str, Any]:
-        session = uuid.uuid5(uuid.NAMESPACE_OID, conversation_key(call))
+        session = uuid.uuid5(uuid.NAMESPACE_OID, conversation(call))
         billed = {"project": account} if account else {}
         return {
             "model": model,

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiproxy.errors import ErrorReply
+from aiproxy.errors import BadRequest, ErrorReply
 from aiproxy.ir import JSON
 from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login, header
 from aiproxy.providers.codeassist import errors, project
 from aiproxy.providers.codeassist import login as logins
 from aiproxy.providers.contract import Call, Change, Envelope, Flow, LoginProvider, Prepared
+from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.outgoing import passes_as_it_is, translated, with_overrides
 from aiproxy.settings import Upstream
 from aiproxy.wire.contract import Encoded
@@ -163,6 +164,14 @@ class CodeAssistProvider(LoginProvider):
 def request_id(call: Call) -> str:
     """A UUID that is the call's, in all of its attempts."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, call.id))
+
+
+def conversation(call: Call) -> str:
+    """The same for all calls of one conversation; a body that cannot be read is one of its own."""
+    try:
+        return conversation_key(call)
+    except BadRequest:
+        return call.id
 
 
 def _api(base: str) -> str:
