@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiproxy.providers import apikey, claudecode, codex
+from aiproxy.providers import antigravity, apikey, claudecode, codex, geminicli
 from aiproxy.providers.contract import Provider
 from aiproxy.settings import ApiType
 
@@ -18,6 +18,8 @@ PROVIDERS: Mapping[str, Provider] = {
         *apikey.ROWS,
         codex.CODEX,
         claudecode.CLAUDECODE,
+        geminicli.GEMINICLI,
+        antigravity.ANTIGRAVITY,
     )
 }
 

@@ -137,3 +137,6 @@ def _session(call: Call) -> str:
 
 def _object(request: Mapping[str, JSON], name: str) -> dict[str, JSON]:
     return try_read(request.get(name, JSON()), dict[str, JSON]) or {}
+
+
+ANTIGRAVITY = AntigravityProvider()

@@ -114,3 +114,6 @@ class GeminiCliProvider(CodeAssistProvider):
 
 def _has_token(holder: Mapping[str, Any]) -> bool:
     return bool(text_at(holder, "access_token") or text_at(holder, "refresh_token"))
+
+
+GEMINICLI = GeminiCliProvider()

@@ -74,12 +74,13 @@ def judged(reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
     """
     `said` with its kind and its pause as Code Assist means them.
 
-    said: what the wire made of `reply`. now: Unix seconds.
+    said: what the wire made of `reply`, of which an error inside a stream has its own status.
+    now: Unix seconds.
     """
     details = details_of(reply.body)
     if details.reason == "VALIDATION_REQUIRED":
         return _unverified(said, details.url)
-    if reply.status not in (429, 503):
+    if said.status not in (429, 503):
         return said
     told = details.delay_seconds or _reset(details, now) or _in_text(said.message)
     if details.reason == "INSUFFICIENT_G1_CREDITS_BALANCE":
