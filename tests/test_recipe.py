@@ -136,7 +136,7 @@ class RecipeTests(ProgramCase):
     async def test_api_type(self) -> None:
         """A new place with its own ways is one module, and its name in the registry."""
         self.add("providers/relay.py", PROVIDER)
-        self.insert("providers/__init__.py", "from aiproxy.providers import apikey", ", relay")
+        self.insert("providers/__init__.py", "from aiproxy.providers import", " relay,")
         self.insert("providers/__init__.py", "        *apikey.ROWS,", "\n        relay.RELAY,")
         server, url = self.server()
         program = await self.start("upstreams:\n" + upstream("a", url, "relay"), root=self.root)

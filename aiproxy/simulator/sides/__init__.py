@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from aiproxy.simulator.sides.claudecode import ClaudeCode
+from aiproxy.simulator.sides.codeassist import antigravity, gemini_cli
 from aiproxy.simulator.sides.codex import Codex
 from aiproxy.simulator.sides.contract import Side, Stage, Visit
 
@@ -18,5 +19,7 @@ __all__ = ["SIDES", "Side", "Stage", "Visit"]
 SIDES: Mapping[str, Callable[[Stage], Side]] = {
     "codex": Codex,
     "claudecode": ClaudeCode,
+    "geminicli": gemini_cli,
+    "antigravity": antigravity,
 }
 """By name."""

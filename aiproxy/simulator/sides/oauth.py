@@ -71,6 +71,7 @@ class Dialect:
     fields: what else they must have, with which value (None for any).
     reply, error: the documents of an answer. mint: access tokens.
     used_up, revoked: status and word for a refresh token that was used, and for one that ended.
+    rotates: whether a refresh token is good for one renewal only.
     """
 
     body: Literal["json", "form"] = "json"
@@ -83,6 +84,7 @@ class Dialect:
     mint: Mint = plain_token
     used_up: tuple[int, str] = (400, "invalid_grant")
     revoked: tuple[int, str] = (400, "invalid_grant")
+    rotates: bool = True
 
 
 @dataclass(slots=True)
@@ -189,7 +191,8 @@ class TokenService:
         account.number += 1
         account.ends_at = self._stage.clock.seconds() + account.lifetime_seconds
         account.access_token = self._dialect.mint(account.name, account.number, account.ends_at)
-        account.refresh_token = f"refresh-canary-{account.name}-{account.number}"
+        if self._dialect.rotates or not account.refresh_token:
+            account.refresh_token = f"refresh-canary-{account.name}-{account.number}"
         for token in (account.access_token, account.refresh_token):
             self._owners[token] = account.name
         return Grant(
