@@ -6,13 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aiproxy.providers import API_TYPES as KINDS
 from aiproxy.providers import PROVIDERS
 
 API_TYPES = tuple(name for name in PROVIDERS if KINDS[name].credentials == "auth_files")
 
-TOKEN_PATHS = {"codex": "/oauth/token", "claudecode": "/v1/oauth/token"}
+TOKEN_PATHS = {
+    "codex": "/oauth/token",
+    "claudecode": "/v1/oauth/token",
+    "geminicli": "/token",
+    "antigravity": "/token",
+}
 """Where each simulated vendor renews logins, behind its base URL."""
 
 
@@ -25,11 +31,31 @@ def _claudecode(access: str, refresh: str, account: str) -> dict[str, Any]:
     return {"claudeAiOauth": {"accessToken": access, "refreshToken": refresh, "scopes": ["a"]}}
 
 
+def _geminicli(access: str, refresh: str, account: str) -> dict[str, Any]:
+    return {"access_token": access, "refresh_token": refresh, "scope": "a", "expiry_date": 1}
+
+
+def _antigravity(access: str, refresh: str, account: str) -> dict[str, Any]:
+    tokens = {"access_token": access, "refresh_token": refresh}
+    return {"type": "antigravity", **tokens, "expires_in": 3599, "timestamp": 1}
+
+
 DOCUMENTS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
     "codex": _codex,
     "claudecode": _claudecode,
+    "geminicli": _geminicli,
+    "antigravity": _antigravity,
 }
 """A vendor's own file, from access token, refresh token and account."""
+
+
+def inner_call(api_type: str, body: bytes) -> tuple[bytes, str]:
+    """What a call to a side would be at the vendor's own API: body, and path "" for the usual."""
+    if api_type not in ("geminicli", "antigravity"):
+        return body, ""
+    document = json.loads(body)
+    model = quote(document["model"], safe="")
+    return json.dumps(document["request"]).encode(), f"/v1beta/models/{model}:generateContent"
 
 
 def write_login(
@@ -53,6 +79,7 @@ def upstream_lines(api_type: str, simulator: str, *files: Path) -> list[str]:
         f"base_url: {base}",
         f"token_url: {base}{TOKEN_PATHS[api_type]}",
         f"auth_files: {json.dumps([str(file) for file in files])}",
+        "oauth_client_secret: client-secret-canary",
     ]
 
 

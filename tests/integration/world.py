@@ -57,7 +57,8 @@ class World:
         side = seen["path"].split("/")[1]
         if side in logins.API_TYPES:
             wire = INBOUND[PROVIDERS[side].wire]
-            return wire.decode_request(seen["body"].encode(), wire.ROUTES[0])
+            body, path = logins.inner_call(side, seen["body"].encode())
+            return wire.decode_request(body, path or wire.ROUTES[0])
         for wire in INBOUND.values():
             start = wire.ROUTES[0].partition("<")[0]
             if seen["path"].startswith(start):

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiproxy.errors import ErrorReply
+from aiproxy.errors import ErrorKind, ErrorReply
 from aiproxy.messages import HttpReply
 from aiproxy.providers.logins import moment
 from aiproxy.wire.jsontext import try_read
@@ -26,6 +26,8 @@ HOUR = 3600.0
 _DAY = 24 * HOUR
 _MINUTE = 60.0
 _CAPACITY_SECONDS = (30.0, 300.0)
+
+_LIMITS: frozenset[ErrorKind] = frozenset({"rate_limit", "quota", "overloaded"})
 
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d+)?)s)?(?:(\d{1,9})ms)?")
 _IN_TEXT = re.compile(r"(?:retry in|reset after) ((?:\d+(?:\.\d+)?(?:h|ms|m|s))+)", re.IGNORECASE)
@@ -74,13 +76,12 @@ def judged(reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
     """
     `said` with its kind and its pause as Code Assist means them.
 
-    said: what the wire made of `reply`, of which an error inside a stream has its own status.
-    now: Unix seconds.
+    said: what the wire made of `reply`. now: Unix seconds.
     """
     details = details_of(reply.body)
     if details.reason == "VALIDATION_REQUIRED":
         return _unverified(said, details.url)
-    if said.status not in (429, 503):
+    if said.kind not in _LIMITS:
         return said
     told = details.delay_seconds or _reset(details, now) or _in_text(said.message)
     if details.reason == "INSUFFICIENT_G1_CREDITS_BALANCE":
@@ -98,7 +99,9 @@ def judged(reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
         said = replace(said, kind="rate_limit")
     if told is None and any("PerMinute" in quota for quota in details.quotas):
         told = _MINUTE
-    return replace(said, retry_after=said.retry_after if told is None else told)
+    pause = said.retry_after if told is None else told
+    # A model that is overloaded says nothing of the account.
+    return replace(said, retry_after=pause, model_only=said.kind == "overloaded")
 
 
 def duration(text: object) -> float | None:

@@ -86,6 +86,7 @@ class JudgingTests(SynchronousTestCase):
             self.assertEqual((error.kind, error.retry_after), ("overloaded", pause))
             self.assertTrue(error.model_only)
         self.assertEqual(refused(info("MODEL_CAPACITY_EXHAUSTED")).retry_after, 30)
+        self.assertTrue(refused(status=503).model_only)
 
     def test_no_credits(self) -> None:
         """Credits that are used up do not come back by waiting a little."""
