@@ -11,7 +11,13 @@ JSON: TypeAlias = msgspec.Raw
 """JSON text that nobody has parsed: embedded as it is, to the digit and in its key order."""
 
 MediaKind: TypeAlias = Literal["image", "document", "audio", "video"]
-ToolKind: TypeAlias = Literal["function", "custom"]
+ToolKind: TypeAlias = Literal[
+    "function", "custom", "local_shell", "shell", "apply_patch", "computer", "tool_search"
+]
+"""
+How a tool is called: with a JSON object, with free text, or (all others) as one dialect has it for
+a tool that its vendor's models know; elsewhere such a tool is a function with the same arguments.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +134,9 @@ class Reasoning:
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """
-    arguments: JSON text of an object for a "function" (may be cut off in a broken answer), free
-    text for a "custom" tool.
+    arguments: free text for a "custom" tool, JSON text of an object for any other kind (may be cut
+    off in a broken answer). native: the whole call as the client's own wire has it, where that is
+    another item than a function's.
     """
 
     id: str
@@ -139,11 +146,14 @@ class ToolCall:
     namespace: str = ""
     proof: Proof | None = None
     extras: Extras | None = None
+    native: JSON | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """content: Text and Media only. name: of the tool, when the source says it."""
+    """
+    content: Text and Media only. name: of the tool, when the source says it. native: as a call's.
+    """
 
     call_id: str
     content: tuple[Part, ...]
@@ -151,6 +161,7 @@ class ToolResult:
     name: str = ""
     kind: ToolKind = "function"
     extras: Extras | None = None
+    native: JSON | None = None
 
 
 @dataclass(frozen=True, slots=True)

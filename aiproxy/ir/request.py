@@ -24,6 +24,8 @@ class Tool:
     A tool the client runs.
 
     schema: JSON Schema of the arguments, None when not given. format: grammar of a custom tool.
+    native: its definition on the client's own wire, when its vendor's models know it without a
+    schema; `schema` and `description` are then what that vendor documents.
     """
 
     name: str
@@ -34,15 +36,37 @@ class Tool:
     namespace: str = ""
     format: JSON | None = None
     extras: Extras | None = None
+    native: JSON | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchScope:
+    """
+    What narrows a web search, as far as the client said.
+
+    location: of the user: "city", "region", "country" (two letters) and "timezone".
+    context: how much of what is found shall be read ("low", "medium", "high").
+    """
+
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+    location: tuple[tuple[str, str], ...] = ()
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HostedTool:
-    """A tool the vendor runs. kind: our word ("web_search", "code_execution") or the wire's own."""
+    """
+    A tool the vendor runs.
+
+    kind: our word ("web_search", "web_fetch", "code_execution") or the wire's own.
+    scope: of a web search.
+    """
 
     wire: str
     kind: str
     raw: JSON
+    scope: SearchScope = SearchScope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +125,7 @@ class Request:
     wire: the client's wire; `extras` and `Opaque` parts of that wire go back to it unchanged.
     instructions: the top-level system channel; in-list system texts are turns in their place.
     default_max_output_tokens: for targets that insist on a limit when the client set none.
+    late_tools: how many tools, the last ones, are declared by parts of the turns.
     include_usage, array: how the client wants its stream (Chat usage chunk; Gemini JSON array).
     extras: top-level fields that no field here holds.
     """
@@ -111,6 +136,7 @@ class Request:
     turns: tuple[Turn, ...]
     instructions: tuple[Part, ...] = ()
     tools: tuple[Tool | HostedTool, ...] = ()
+    late_tools: int = 0
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None

@@ -1,8 +1,8 @@
 """
 Tool calls on their way back to the client, in the client's own terms.
 
-A target may have been given shortened names, joined name spaces, and functions in place of custom
-tools (see `names`). All of that is undone here, between a decoder and an encoder.
+A target may have been given shortened names, joined name spaces, and functions in place of tools of
+other kinds (see `names`). All of that is undone here, between a decoder and an encoder.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ class ToolRestorer:
     """
     Undoes one request's tool renaming on its reply.
 
-    A custom tool's text is known only when the JSON around it is complete, so it arrives in one
-    delta at the end of its block.
+    What a tool of another kind is called with is known only when the JSON that says it is complete,
+    so it arrives in one delta at the end of its block.
     """
 
     def __init__(self, tools: Iterable[ir.Tool | ir.HostedTool], rule: NameRule) -> None:
         own = [tool for tool in tools if isinstance(tool, ir.Tool)]
         self._names = ToolNames(own, rule)
-        self._custom: frozenset[tuple[str, str]] = frozenset(
-            (tool.namespace, tool.name) for tool in own if tool.kind == "custom" and not rule.custom
-        )
-        self._held: dict[int, list[str]] = {}
+        self._kinds: dict[tuple[str, str], ir.ToolKind] = {
+            (tool.namespace, tool.name): tool.kind
+            for tool in own
+            if tool.kind != "function" and not (tool.kind == "custom" and rule.custom)
+        }
+        self._held: dict[int, tuple[ir.ToolKind, list[str]]] = {}
 
     def events(self, event: ir.Event) -> Iterator[ir.Event]:
         """`event` as the client shall see it: itself, nothing yet, or with what was held back."""
@@ -45,13 +47,14 @@ class ToolRestorer:
             case ir.BlockStarted(block=ir.ToolCall() as call):
                 restored = self._named(call)
                 if restored.kind != call.kind:
-                    self._held[event.index] = [call.arguments]
+                    self._held[event.index] = restored.kind, [call.arguments]
                     restored = replace(restored, arguments="")
                 yield replace(event, block=restored)
             case ir.ArgumentsDelta() if event.index in self._held:
-                self._held[event.index].append(event.text)
+                self._held[event.index][1].append(event.text)
             case ir.BlockStopped() if event.index in self._held:
-                text = _unwrapped("".join(self._held.pop(event.index)))
+                kind, pieces = self._held.pop(event.index)
+                text = _unwrapped(kind, "".join(pieces))
                 if text:
                     yield ir.ArgumentsDelta(event.index, text)
                 yield event
@@ -68,16 +71,17 @@ class ToolRestorer:
         restored = self._named(part)
         if restored.kind == part.kind:
             return restored
-        return replace(restored, arguments=_unwrapped(part.arguments))
+        return replace(restored, arguments=_unwrapped(restored.kind, part.arguments))
 
     def _named(self, call: ir.ToolCall) -> ir.ToolCall:
         if call.namespace:
             return call
         namespace, name = self._names.original(call.name)
-        kind: ir.ToolKind = "custom" if (namespace, name) in self._custom else call.kind
+        kind = self._kinds.get((namespace, name), call.kind)
         return replace(call, name=name, namespace=namespace, kind=kind)
 
 
-def _unwrapped(arguments: str) -> str:
-    wrapped = try_read(arguments, _Wrapped)
+def _unwrapped(kind: ir.ToolKind, arguments: str) -> str:
+    """What the client's tool is called with, in place of what the function was called with."""
+    wrapped = try_read(arguments, _Wrapped) if kind == "custom" else None
     return arguments if wrapped is None else wrapped.input

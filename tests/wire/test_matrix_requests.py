@@ -92,6 +92,7 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "input.tools.description": ("namespace-description",),
     "tools.description": ("namespace-description",),
     "include": ("hosted-tool",),
+    "web_search_options": ("hosted-tool",),
 }
 """
 A member's name, its whole place, or the type of an object around it, to the features under which
@@ -149,6 +150,8 @@ HARMLESS = (
     "$id",
     # How verbose a summary of thoughts is: others have one kind.
     "reasoning.summary",
+    # That the client runs a tool, which goes without saying elsewhere.
+    "input.execution",
     # Left-overs of streams.
     "messages.tool_calls.index",
     "contents.parts.functionCall.partialArgs.jsonPath",

@@ -12,7 +12,9 @@ from aiproxy.errors import BadRequest
 from aiproxy.wire.anthropic import shapes
 from aiproxy.wire.anthropic.blocks_in import content_of
 from aiproxy.wire.anthropic.shapes import NAME
+from aiproxy.wire.anthropic.vendortools import vendor_tool
 from aiproxy.wire.contract import Head
+from aiproxy.wire.hosted import scope_of
 from aiproxy.wire.jsontext import copied, extras_of, given, raw, read_request
 
 T = TypeVar("T")
@@ -97,8 +99,12 @@ def _tool(at: int, tool: ir.JSON) -> ir.Tool | ir.HostedTool:
     where = f"tools[{at}]"
     kind = _at(where, lambda: read_request(tool, shapes.Typed)).type or "custom"
     if kind != "custom":
+        own = vendor_tool(kind, tool)
+        if own is not None:
+            return own
         ours = next((word for word in _HOSTED_KINDS if kind.startswith(word)), kind)
-        return ir.HostedTool(NAME, ours, copied(tool))
+        scope = scope_of(tool) if ours == "web_search" else ir.SearchScope()
+        return ir.HostedTool(NAME, ours, copied(tool), scope)
     shape = _at(where, lambda: read_request(tool, shapes.ToolShape))
     return ir.Tool(
         shape.name,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from aiproxy import ir
 from aiproxy.wire.anthropic.shapes import NAME
+from aiproxy.wire.hosted import domains, location
 from aiproxy.wire.jsontext import given, text_of
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import ToolNames
 from aiproxy.wire.schemas import EMPTY, TEXT_INPUT, closed_schema, object_schema
+
+_HOSTED: Mapping[str, str] = {
+    "web_search": "web_search_20250305",
+    "web_fetch": "web_fetch_20250910",
+    "code_execution": "code_execution_20250825",
+}
+"""By our words the versions that every model with the tool takes, without a beta header."""
 
 
 def tool_shapes(request: ir.Request, names: ToolNames, losses: Losses) -> list[Any]:
@@ -33,9 +41,31 @@ def tool_shapes(request: ir.Request, names: ToolNames, losses: Losses) -> list[A
             shapes.append(_own(tool, losses) if own else _foreign(tool, names, losses))
         elif tool.wire == NAME:
             shapes.append(tool.raw)
+        elif (hosted := _hosted(tool, request.model, own_names)) is not None:
+            losses.approximated("hosted-tool")
+            own_names.add(tool.kind)
+            shapes.append(hosted)
         else:
             losses.dropped("hosted-tool")
     return shapes
+
+
+def _hosted(tool: ir.HostedTool, model: str, taken: Container[str]) -> dict[str, Any] | None:
+    """
+    The vendor's own tool of the same kind.
+
+    Only for its own models, as only their vendor runs it, and unless a function has its name.
+    """
+    kind = _HOSTED.get(tool.kind)
+    if kind is None or tool.kind in taken or "claude" not in model:
+        return None
+    shape: dict[str, Any] = {"type": kind, "name": tool.kind}
+    if tool.kind == "web_search":
+        shape.update(domains(tool.scope))
+        place = location(tool.scope)
+        if place:
+            shape["user_location"] = place
+    return shape
 
 
 def choice_shape(
@@ -47,7 +77,7 @@ def choice_shape(
         return None
     shape: dict[str, Any] = {"type": "auto"}
     if choice is not None:
-        shape = _choice(request, choice, names, losses)
+        shape = _choice(request, choice, shapes, names, losses)
     if parallel is False and shape["type"] != "none":
         shape["disable_parallel_tool_use"] = True
     return shape
@@ -59,7 +89,11 @@ def is_forced(shape: dict[str, Any] | None) -> bool:
 
 
 def _choice(
-    request: ir.Request, choice: ir.ToolChoice, names: ToolNames, losses: Losses
+    request: ir.Request,
+    choice: ir.ToolChoice,
+    shapes: Sequence[Any],
+    names: ToolNames,
+    losses: Losses,
 ) -> dict[str, Any]:
     match choice.mode:
         case "none":
@@ -72,8 +106,7 @@ def _choice(
             if request.wire == NAME:
                 return {"type": "tool", "name": name}
             if tool is None:
-                losses.approximated("tool-choice")
-                return {"type": "auto"}
+                return _hosted_choice(name, shapes, losses)
             return {"type": "tool", "name": names.sent(tool.name, tool.namespace)}
         case "any":
             return {"type": "any"}
@@ -82,7 +115,17 @@ def _choice(
     return {"type": "auto"}
 
 
-def _own(tool: ir.Tool, losses: Losses) -> dict[str, Any]:
+def _hosted_choice(name: str, shapes: Sequence[Any], losses: Losses) -> dict[str, Any]:
+    """The choice of a tool that is none of the client's own."""
+    if any(isinstance(shape, dict) and shape.get("name") == name for shape in shapes):
+        return {"type": "tool", "name": name}
+    losses.approximated("tool-choice")
+    return {"type": "auto"}
+
+
+def _own(tool: ir.Tool, losses: Losses) -> dict[str, Any] | ir.JSON:
+    if tool.native is not None:
+        return tool.native
     shape: dict[str, Any] = {"name": tool.name}
     if tool.description:
         shape["description"] = tool.description

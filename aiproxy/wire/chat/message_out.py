@@ -178,7 +178,8 @@ class MessageWriter:
 
     def _call(self, call: ir.ToolCall) -> dict[str, Any]:
         name = self._names.sent(call.name, call.namespace)
-        written: dict[str, Any] = {"id": _id(call.id), "type": call.kind}
+        kind = "custom" if call.kind == "custom" else "function"
+        written: dict[str, Any] = {"id": _id(call.id), "type": kind}
         if call.kind == "custom":
             written["custom"] = {"name": name, "input": call.arguments}
         else:

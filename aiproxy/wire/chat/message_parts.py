@@ -122,7 +122,8 @@ def detail_entry(text: str, proof: ir.Proof, at: int) -> dict[str, Any]:
 
 def call_entry(call: ir.ToolCall, arguments: str) -> dict[str, Any]:
     """One of `tool_calls`, whole, or its beginning in a stream."""
-    entry: dict[str, Any] = {"id": call.id, "type": call.kind}
+    kind = "custom" if call.kind == "custom" else "function"
+    entry: dict[str, Any] = {"id": call.id, "type": kind}
     name = f"{call.namespace}__{call.name}" if call.namespace else call.name
     if call.kind == "custom":
         entry["custom"] = {"name": name, "input": arguments}

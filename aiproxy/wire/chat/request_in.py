@@ -11,6 +11,10 @@ from aiproxy.wire import jsontext
 from aiproxy.wire.chat import message_in, shapes
 from aiproxy.wire.chat.errors import NAME
 from aiproxy.wire.contract import Head
+from aiproxy.wire.hosted import scope_of
+
+SEARCH = "web_search"
+"""The one tool of the vendor's that Chat has, as a member of the request."""
 
 _KNOWN = frozenset(shapes.Request.__struct_fields__)
 _TOOL_FIELDS = frozenset(shapes.Tool.__struct_fields__)
@@ -144,6 +148,9 @@ def _tools(asked: shapes.Request) -> Iterator[ir.Tool | ir.HostedTool]:
         yield _tool(body)
     for function in asked.functions or ():
         yield _function(function, None)
+    if jsontext.given(asked.web_search_options):
+        search = asked.web_search_options
+        yield ir.HostedTool(NAME, SEARCH, jsontext.copied(search), scope_of(search))
 
 
 def _tool(body: ir.JSON) -> ir.Tool | ir.HostedTool:

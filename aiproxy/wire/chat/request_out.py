@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -13,6 +14,7 @@ from aiproxy.wire import jsontext
 from aiproxy.wire.chat import shapes
 from aiproxy.wire.chat.errors import NAME
 from aiproxy.wire.chat.message_out import MessageWriter
+from aiproxy.wire.chat.request_in import SEARCH
 from aiproxy.wire.contract import Encoded
 from aiproxy.wire.conversation import settled
 from aiproxy.wire.losses import Losses, feature_name
@@ -96,21 +98,57 @@ def _stream(request: ir.Request) -> dict[str, Any]:
 
 def _tools(request: ir.Request, names: ToolNames, losses: Losses) -> dict[str, Any]:
     tools: list[Any] = []
+    search: Any = None
     for tool in request.tools:
         if isinstance(tool, ir.Tool):
             tools.append(_tool(tool, request, names, losses))
+        elif tool.kind == SEARCH:
+            search = _search(tool, request, losses)
         elif tool.wire == NAME:
             tools.append(tool.raw)
         else:
             losses.dropped("hosted-tool")
+    out: dict[str, Any] = {} if search is None else {"web_search_options": search}
     if not tools:
-        return {}
-    out: dict[str, Any] = {"tools": tools}
-    if request.tool_choice is not None:
-        out["tool_choice"] = _tool_choice(request.tool_choice, request, names, losses)
+        return out
+    out["tools"] = tools
+    choice = _callable(request.tool_choice, request, losses)
+    if choice is not None:
+        out["tool_choice"] = _tool_choice(choice, request, names, losses)
     if request.parallel_tool_calls is not None:
         out["parallel_tool_calls"] = request.parallel_tool_calls
     return out
+
+
+def _search(tool: ir.HostedTool, request: ir.Request, losses: Losses) -> Any:
+    """`web_search_options`, which only the models that always search take."""
+    if tool.wire == NAME:
+        return tool.raw
+    if "search" not in request.model:
+        losses.dropped("hosted-tool")
+        return None
+    losses.approximated("hosted-tool")
+    options: dict[str, Any] = {}
+    if tool.scope.context:
+        options["search_context_size"] = tool.scope.context
+    if tool.scope.location:
+        place = dict(tool.scope.location)
+        options["user_location"] = {"type": "approximate", "approximate": place}
+    return options
+
+
+def _callable(
+    choice: ir.ToolChoice | None, request: ir.Request, losses: Losses
+) -> ir.ToolChoice | None:
+    """`choice` among the client's own tools: one of the vendor's cannot be demanded here."""
+    if choice is None or request.wire == NAME or not choice.names:
+        return choice
+    own = {tool.name for tool in request.tools if isinstance(tool, ir.Tool)}
+    names = tuple(name for name in choice.names if name in own)
+    if len(names) == len(choice.names):
+        return choice
+    losses.approximated("tool-choice")
+    return replace(choice, names=names) if names else ir.ToolChoice("auto")
 
 
 def _tool(tool: ir.Tool, request: ir.Request, names: ToolNames, losses: Losses) -> dict[str, Any]:
@@ -170,7 +208,8 @@ def _tool_choice(
 def _named(name: str, request: ir.Request, names: ToolNames) -> dict[str, Any]:
     for tool in request.tools:
         if isinstance(tool, ir.Tool) and tool.name == name:
-            return {"type": tool.kind, tool.kind: {"name": names.sent(name, tool.namespace)}}
+            kind = "custom" if tool.kind == "custom" else "function"
+            return {"type": kind, kind: {"name": names.sent(name, tool.namespace)}}
     return {"type": "function", "function": {"name": names.sent(name)}}
 
 

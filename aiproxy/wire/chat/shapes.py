@@ -188,6 +188,7 @@ class Request(Struct, gc=False):
     tools: list[Raw] | None = None
     tool_choice: Raw = Raw()
     functions: list[FunctionTool] | None = None
+    web_search_options: Raw = Raw()
     function_call: Raw = Raw()
     parallel_tool_calls: bool | None = None
     response_format: Raw = Raw()

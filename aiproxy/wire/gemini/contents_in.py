@@ -18,6 +18,7 @@ import msgspec
 from aiproxy.errors import BadRequest
 from aiproxy.ir import JSON, Extras, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult, Turn
 from aiproxy.wire.gemini import media, shapes
+from aiproxy.wire.gemini.fallback import fallback_text
 from aiproxy.wire.gemini.partial import PartialArguments
 from aiproxy.wire.gemini.signatures import FAMILY, proof_of
 from aiproxy.wire.jsontext import extras_of, given, raw, read_request, text_of, try_read
@@ -94,7 +95,7 @@ class ContentsReader:
             return (media.from_file(part.file_data, detail, extras),)
         kind = opaque_kind(value)
         if part.text is None and kind:
-            return (Opaque(NAME, kind, raw(value)),)
+            return (Opaque(NAME, kind, raw(value), fallback_text(value)),)
         return _text(part, extras)
 
     def _call(

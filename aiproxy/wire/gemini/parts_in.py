@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
-
 from aiproxy.errors import UpstreamProtocolError
 from aiproxy.ir import (
     JSON,
@@ -26,9 +24,10 @@ from aiproxy.ir import (
 )
 from aiproxy.wire.gemini import citations, media, shapes
 from aiproxy.wire.gemini.contents_in import INVENTED, NAME, opaque_kind
+from aiproxy.wire.gemini.fallback import fallback_text
 from aiproxy.wire.gemini.partial import PartialArguments
 from aiproxy.wire.gemini.signatures import proof_of
-from aiproxy.wire.jsontext import given, raw, read_reply, text_of, try_read
+from aiproxy.wire.jsontext import given, raw, read_reply, text_of
 from aiproxy.wire.names import derived_id
 
 
@@ -98,7 +97,7 @@ class PartsReader:
         elif part.function_response is not None:
             self._whole(Opaque(NAME, "functionResponse", raw(value)))
         elif kind:
-            self._whole(Opaque(NAME, kind, raw(value), _fallback(value)))
+            self._whole(Opaque(NAME, kind, raw(value), fallback_text(value)))
             return
         self._sign(part.thought_signature)
 
@@ -206,19 +205,3 @@ class PartsReader:
     def _start(self, part: Part) -> None:
         self._events.append(BlockStarted(self._count, part))
         self._count += 1
-
-
-class _Code(msgspec.Struct):
-    code: str = ""
-    output: str = ""
-
-
-def _fallback(value: JSON) -> str:
-    """Code that ran at the upstream, and what it printed, as text for other dialects."""
-    members = try_read(value, dict[str, msgspec.Raw]) or {}
-    for kind in ("executableCode", "codeExecutionResult"):
-        read = try_read(members[kind], _Code) if kind in members else None
-        text = (read.code or read.output) if read is not None else ""
-        if text:
-            return f"```\n{text}\n```"
-    return ""

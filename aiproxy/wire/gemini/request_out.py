@@ -21,7 +21,7 @@ from aiproxy.wire.gemini import schema, thinking
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.contents_out import ContentsWriter
 from aiproxy.wire.gemini.request_in import GENERATION_EXTRAS
-from aiproxy.wire.jsontext import text_of, try_read, write
+from aiproxy.wire.jsontext import raw, text_of, try_read, write
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
 from aiproxy.wire.schemas import TEXT_INPUT
@@ -33,6 +33,11 @@ MAX_STOPS = 5
 
 _TIERS = {"default": "standard", "standard_only": "standard", "flex": "flex"} | {
     "priority": "priority"
+}
+_HOSTED = {
+    "web_search": "googleSearch",
+    "web_fetch": "urlContext",
+    "code_execution": "codeExecution",
 }
 _MODES = {"auto": "AUTO", "any": "ANY", "none": "NONE", "validated": "VALIDATED"}
 
@@ -99,13 +104,22 @@ def _offered(request: Request, choice: ToolChoice | None) -> list[Tool | HostedT
 def _tools(
     tools: list[Tool | HostedTool], names: ToolNames, losses: Losses
 ) -> list[dict[str, Any] | JSON]:
-    """All functions in one entry, then the vendor's own tools."""
+    """
+    All functions in one entry, then the vendor's own tools.
+
+    Most models take either functions or tools of the vendor's, so a tool that another wire's client
+    asked for yields to its functions.
+    """
     functions = [_function(tool, names, losses) for tool in tools if isinstance(tool, Tool)]
     out: list[dict[str, Any] | JSON] = [{"functionDeclarations": functions}] if functions else []
     for tool in tools:
         if isinstance(tool, HostedTool):
             if tool.wire == NAME:
                 out.append(tool.raw)
+            elif tool.kind in _HOSTED and not functions:
+                losses.approximated("hosted-tool")
+                hosted = raw({_HOSTED[tool.kind]: {}})
+                out += [hosted] if hosted not in out else []
             else:
                 losses.dropped("hosted-tool")
     return out

@@ -8,8 +8,9 @@ from dataclasses import replace
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.jsontext import copied, extras_of
-from aiproxy.wire.responses import items, shapes
+from aiproxy.wire.responses import items, native, shapes
 from aiproxy.wire.responses.content import decode_parts, read_at
+from aiproxy.wire.responses.fallback import fallback_text
 from aiproxy.wire.responses.shapes import FAMILY, NAME
 
 _ROLES: tuple[ir.Role, ...] = ("user", "assistant", "system", "developer")
@@ -37,7 +38,7 @@ def decode_input(value: str | Sequence[ir.JSON] | None) -> tuple[ir.Turn, ...]:
     if isinstance(value, str):
         return (ir.Turn("user", (ir.Text(value),)),)
     turns = [_turn(item, f"input[{at}]") for at, item in enumerate(value)]
-    return tuple(_with_signed_calls(turns))
+    return native.with_call_ids(tuple(_with_signed_calls(turns)))
 
 
 def _turn(value: ir.JSON, where: str) -> ir.Turn:
@@ -54,7 +55,19 @@ def _turn(value: ir.JSON, where: str) -> ir.Turn:
         case "":
             raise BadRequest(f"{where} has neither a type nor a role", param=where)
         case _:
-            return ir.Turn(_role_of(kind), (ir.Opaque(NAME, kind, copied(value)),))
+            return _vendors(value, kind)
+
+
+def _vendors(value: ir.JSON, kind: str) -> ir.Turn:
+    """An item of a tool that only this vendor has, or one that we do not understand."""
+    call = native.call(kind, value)
+    if call is not None:
+        return ir.Turn("assistant", (call,))
+    result = native.result(kind, value)
+    if result is not None:
+        return ir.Turn("user", (result,))
+    other = ir.Opaque(NAME, kind, copied(value), fallback_text(kind, value))
+    return ir.Turn(_role_of(kind), (other,))
 
 
 def _role_of(kind: str) -> ir.Role:

@@ -84,9 +84,11 @@ class InputWriter:
             case _:
                 raise assert_never(part)
 
-    def _call(self, call: ir.ToolCall) -> dict[str, Any]:
+    def _call(self, call: ir.ToolCall) -> dict[str, Any] | ir.JSON:
         if call.proof is not None:
             self._losses.dropped("thought-signature")
+        if self._names is None and call.native is not None:
+            return call.native
         custom = call.kind == "custom"
         name = call.name
         if self._names is not None:
@@ -104,7 +106,9 @@ class InputWriter:
             item["arguments"] = call.arguments or "{}"
         return {**item, **self._losses.extras(NAME, call.extras)}
 
-    def _result(self, result: ir.ToolResult) -> dict[str, Any]:
+    def _result(self, result: ir.ToolResult) -> dict[str, Any] | ir.JSON:
+        if self._names is None and result.native is not None:
+            return result.native
         custom = result.kind == "custom"
         return {
             "type": "custom_tool_call_output" if custom else "function_call_output",

@@ -56,8 +56,8 @@ def decode_request(body: bytes, path: str) -> ir.Request:
         raise BadRequest("model is missing", param="model")
     turns = decode_input(asked.input)
     declared = tools.decode_tools(asked.tools)
-    later = (tool for tool in tools.declared_in(turns) if tool not in declared)
-    choice, choice_fields = tools.decode_choice(asked.tool_choice)
+    late = tools.declared_in(turns, declared)
+    choice, choice_fields = tools.decode_choice(asked.tool_choice, (*declared, *late))
     reasoning = _reasoning(asked.reasoning)
     text = _text(asked.text)
     return ir.Request(
@@ -66,7 +66,8 @@ def decode_request(body: bytes, path: str) -> ir.Request:
         stream=bool(asked.stream) and _operation(path) == "generate",
         turns=turns,
         instructions=(ir.Text(asked.instructions),) if asked.instructions else (),
-        tools=(*declared, *later),
+        tools=(*declared, *late),
+        late_tools=len(late),
         tool_choice=choice,
         parallel_tool_calls=asked.parallel_tool_calls,
         max_output_tokens=asked.max_output_tokens,

@@ -195,6 +195,12 @@ class ToolObject(msgspec.Struct, gc=False):
     tools: list[Raw] | None = None
 
 
+class WebSearch(msgspec.Struct, gc=False):
+    """A `web_search` tool. external_web_access: False when it may only read what is indexed."""
+
+    external_web_access: bool | None = None
+
+
 class ToolCarrier(msgspec.Struct, gc=False):
     """An input item that declares tools."""
 

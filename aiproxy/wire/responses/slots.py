@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from aiproxy import ir
 from aiproxy.wire.jsontext import raw, try_read, write
 from aiproxy.wire.names import derived_id
+from aiproxy.wire.responses import native
 from aiproxy.wire.responses.shapes import Typed
 
 Event: TypeAlias = tuple[str, dict[str, Any]]
@@ -252,6 +253,19 @@ class CallSlot(Slot):
         if self._call.namespace:
             item["namespace"] = self._call.namespace
         return item
+
+
+class NativeSlot(CallSlot):
+    """A call of a tool with items of its own kind, which show no arguments before the end."""
+
+    def __init__(self, response_id: str, index: int, call: ir.ToolCall) -> None:
+        super().__init__(response_id, index, call)
+        self.id = derived_id(native.prefix_of(call.kind), response_id, index)
+        self.pieces: list[str] = []
+
+    def item(self, status: str) -> dict[str, Any]:
+        said = native.item(self._call.kind, "".join(self.pieces))
+        return {"id": self.id, "status": status, "call_id": self._call_id, **said}
 
 
 # ── items that come whole ──

@@ -19,7 +19,7 @@ from aiproxy.wire import proofs
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.jsontext import write
 from aiproxy.wire.losses import Losses, feature_name
-from aiproxy.wire.responses import errors, slots
+from aiproxy.wire.responses import errors, native, slots
 from aiproxy.wire.responses.envelope import Envelope
 from aiproxy.wire.responses.shapes import FAMILY, NAME
 from aiproxy.wire.responses.slots import Event
@@ -245,7 +245,8 @@ class StreamEncoder:
         if call.proof is not None:
             encrypted = proofs.tagged(call.proof, FAMILY)
             out += self._written(self._add_whole(slots.ThoughtSlot(*self._place(), encrypted)))
-        slot = slots.CallSlot(*self._place(), call)
+        kind = slots.NativeSlot if native.is_native(call.kind) else slots.CallSlot
+        slot = kind(*self._place(), call)
         self._open[index] = slot
         return out + self._written(self._add(slot)) + self._delta(index, call.arguments)
 
@@ -294,6 +295,9 @@ class StreamEncoder:
                 assert block.slot is not None
                 assert block.slot.summary is not None
                 return out + self._grown(block.slot.summary, text)
+            case slots.NativeSlot():
+                block.pieces.append(text)
+                return b""
             case slots.CallSlot():
                 return self._grown(block.arguments, text)
             case None:
@@ -365,6 +369,8 @@ class StreamEncoder:
             yield from block.slot.done()
 
     def _call_stopped(self, slot: slots.CallSlot) -> bytes:
+        if isinstance(slot, slots.NativeSlot):
+            return self._written(slot.done())
         out = b""
         if not slot.is_custom and not slot.arguments.text:
             out = self._grown(slot.arguments, "{}")

@@ -9,16 +9,19 @@ from typing import Any
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
+from aiproxy.wire.hosted import domains, location, scope_of
 from aiproxy.wire.jsontext import copied, extras_of, fields_for, given, raw, try_read
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import ToolNames
-from aiproxy.wire.responses import shapes
+from aiproxy.wire.responses import native, shapes
 from aiproxy.wire.responses.content import read_at
 from aiproxy.wire.responses.shapes import NAME
 from aiproxy.wire.strict import is_enforceable
 
 CARRIER = "additional_tools"
 """The input item by which Codex declares tools instead of in `tools`."""
+
+FOUND = "tool_search_output"
 
 _FUNCTION = frozenset({"type", "name", "description", "parameters", "strict"})
 _CUSTOM = frozenset({"type", "name", "description", "format"})
@@ -30,7 +33,7 @@ _OUR_WORDS = {
     "web_search_preview": "web_search",
     "code_interpreter": "code_execution",
 }
-_HOSTED: Mapping[str, Any] = {
+_HOSTED: Mapping[str, dict[str, Any]] = {
     "web_search": {"type": "web_search"},
     "code_execution": {"type": "code_interpreter", "container": {"type": "auto"}},
 }
@@ -55,15 +58,32 @@ def decode_tools(
     return tuple(tools)
 
 
-def declared_in(turns: Iterable[ir.Turn]) -> tuple[ir.Tool | ir.HostedTool, ...]:
-    """The tools that input items declare."""
+def declared_in(
+    turns: Iterable[ir.Turn], known: Sequence[ir.Tool | ir.HostedTool]
+) -> tuple[ir.Tool | ir.HostedTool, ...]:
+    """The tools besides `known` that input items declare; no name stands for two."""
     tools: list[ir.Tool | ir.HostedTool] = []
+    seen = {_key(tool) for tool in known}
     for turn in turns:
         for part in turn.parts:
-            if isinstance(part, ir.Opaque) and part.wire == NAME and part.kind == CARRIER:
-                carrier = try_read(part.raw, shapes.ToolCarrier) or shapes.ToolCarrier()
-                tools += decode_tools(carrier.tools, CARRIER)
+            carried = _carried(part)
+            if carried is not None:
+                carrier = try_read(carried, shapes.ToolCarrier) or shapes.ToolCarrier()
+                for tool in decode_tools(carrier.tools, CARRIER):
+                    if _key(tool) not in seen:
+                        seen.add(_key(tool))
+                        tools.append(tool)
     return tuple(tools)
+
+
+def _carried(part: ir.Part) -> ir.JSON | None:
+    """The item that declares tools, or brings those that a search found."""
+    match part:
+        case ir.Opaque(wire=wire, kind=kind) if wire == NAME and kind in (CARRIER, FOUND):
+            return part.raw
+        case ir.ToolResult(kind="tool_search"):
+            return part.native
+    return None
 
 
 def _decode_tool(value: ir.JSON, where: str) -> Iterable[ir.Tool | ir.HostedTool]:
@@ -74,8 +94,24 @@ def _decode_tool(value: ir.JSON, where: str) -> Iterable[ir.Tool | ir.HostedTool
     elif kind in ("function", "custom"):
         yield _decode_own(read_at(value, shapes.ToolObject, where), value, kind, where)
     else:
-        word = _OUR_WORDS.get(re.sub(r"_\d{4}.*$", "", kind), kind)
-        yield ir.HostedTool(NAME, word, copied(value))
+        known = native.tool(kind, value)
+        yield _hosted(kind, value) if known is None else known
+
+
+def _hosted(kind: str, value: ir.JSON) -> ir.HostedTool:
+    """A search that may not leave the vendor's own index is one that no other vendor has."""
+    word = _our_word(kind)
+    if word != "web_search":
+        return ir.HostedTool(NAME, word, copied(value))
+    search = try_read(value, shapes.WebSearch) or shapes.WebSearch()
+    if search.external_web_access is False:
+        word = "indexed_web_search"
+    return ir.HostedTool(NAME, word, copied(value), scope_of(value))
+
+
+def _our_word(kind: str) -> str:
+    """What we call a hosted tool; its vendor adds dates to some."""
+    return _OUR_WORDS.get(re.sub(r"_\d{4}.*$", "", kind), kind)
 
 
 def _decode_space(space: shapes.ToolObject, where: str) -> Iterable[ir.Tool]:
@@ -114,8 +150,10 @@ def _decode_own(
     )
 
 
-def decode_choice(value: ir.JSON) -> tuple[ir.ToolChoice | None, tuple[tuple[str, ir.JSON], ...]]:
-    """The choice, and it as it stands when only this vendor understands it."""
+def decode_choice(
+    value: ir.JSON, tools: Sequence[ir.Tool | ir.HostedTool]
+) -> tuple[ir.ToolChoice | None, tuple[tuple[str, ir.JSON], ...]]:
+    """The choice among `tools`, and it as it stands when only this vendor understands it."""
     if not given(value):
         return None, ()
     word = try_read(value, str)
@@ -132,19 +170,29 @@ def decode_choice(value: ir.JSON) -> tuple[ir.ToolChoice | None, tuple[tuple[str
         if not chosen.name:
             raise BadRequest("tool_choice needs a name", param="tool_choice.name")
         return ir.ToolChoice("any", (chosen.name,)), ()
+    known = native.kind_of(kind) or _our_word(kind or "")
+    if any(known == _called(tool) for tool in tools):
+        return ir.ToolChoice("any", (known,)), ()
     kept = (("tool_choice", copied(value)),)
     if kind == "allowed_tools":
         allowed: shapes.AllowedTools = read_at(value, shapes.AllowedTools, "tool_choice")
         mode = "any" if allowed.mode == "required" else "auto"
         listed = allowed.tools or []
-        names = tuple(tool.name for tool in listed if tool.name and _is_own(tool.type))
+        found = (_listed(tool) for tool in listed)
+        names = tuple(name for name in found if name)
         if len(names) == len(listed):
             return ir.ToolChoice("any" if mode == "any" else "auto", names), ()
     return ir.ToolChoice("auto"), kept
 
 
-def _is_own(kind: str | None) -> bool:
-    return kind in ("function", "custom")
+def _called(tool: ir.Tool | ir.HostedTool) -> str:
+    """How a choice names a tool."""
+    return tool.name if isinstance(tool, ir.Tool) else tool.kind
+
+
+def _listed(tool: shapes.AllowedTool) -> str | None:
+    """The name of an allowed tool, None for one that the vendor runs."""
+    return tool.name if tool.type in ("function", "custom") else native.kind_of(tool.type)
 
 
 # ── writing ──
@@ -156,12 +204,13 @@ def encode_tools(request: ir.Request, names: ToolNames | None, losses: Losses) -
 
     names: for a request of another wire; None when the client speaks this one.
     """
-    declared = declared_in(request.turns) if names is None else ()
-    tools = [tool for tool in request.tools if tool not in declared]
+    tools = request.tools if names is not None else request.tools[: _early(request)]
     out: list[Any] = []
     for namespace, group in groupby(tools, _namespace):
         entries = [_encode_tool(tool, names, losses) for tool in group]
         found = [entry for entry in entries if entry is not None]
+        if names is not None:
+            found = [entry for at, entry in enumerate(found) if entry not in found[:at]]
         if not namespace:
             out += found
         elif found:
@@ -169,6 +218,15 @@ def encode_tools(request: ir.Request, names: ToolNames | None, losses: Losses) -
             space = {"type": "namespace", "name": namespace, "description": about[0] or ""}
             out.append({**space, "tools": found})
     return out
+
+
+def _key(tool: ir.Tool | ir.HostedTool) -> tuple[str, str]:
+    return (_namespace(tool), _called(tool))
+
+
+def _early(request: ir.Request) -> int:
+    """How many tools no input item declares."""
+    return len(request.tools) - request.late_tools
 
 
 def _namespace(tool: ir.Tool | ir.HostedTool) -> str:
@@ -179,14 +237,16 @@ def _encode_tool(tool: ir.Tool | ir.HostedTool, names: ToolNames | None, losses:
     if isinstance(tool, ir.HostedTool):
         if tool.wire == NAME:
             return tool.raw
-        wanted = _HOSTED.get(tool.kind)
+        wanted = _wanted(tool)
         if wanted is None:
             losses.dropped("hosted-tool")
         else:
             losses.approximated("hosted-tool")
         return wanted
+    if tool.native is not None and names is None:
+        return tool.native
     name = tool.name if names is None else names.sent(tool.name, tool.namespace)
-    entry: dict[str, Any] = {"type": tool.kind, "name": name}
+    entry: dict[str, Any] = {"type": _type_of(tool), "name": name}
     if tool.description:
         entry["description"] = tool.description
     if tool.kind == "custom":
@@ -202,6 +262,24 @@ def _encode_tool(tool: ir.Tool | ir.HostedTool, names: ToolNames | None, losses:
         # Unset would mean true here.
         entry["strict"] = _strict(tool.strict, tool.schema, losses)
     return {**entry, **losses.extras(NAME, tool.extras)}
+
+
+def _wanted(tool: ir.HostedTool) -> dict[str, Any] | None:
+    """The vendor's own tool of the same kind."""
+    known = _HOSTED.get(tool.kind)
+    if known is None or tool.kind != "web_search":
+        return known
+    scope = tool.scope
+    members = {
+        "filters": domains(scope),
+        "user_location": location(scope),
+        "search_context_size": scope.context,
+    }
+    return {**known, **{name: value for name, value in members.items() if value}}
+
+
+def _type_of(tool: ir.Tool) -> str:
+    return "custom" if tool.kind == "custom" else "function"
 
 
 def _object_schema(schema: ir.JSON | None) -> Any:
@@ -246,8 +324,15 @@ def encode_choice(
 def _named(request: ir.Request, name: str, names: ToolNames | None) -> dict[str, Any]:
     for tool in request.tools:
         if isinstance(tool, ir.Tool) and tool.name == name:
+            if tool.native is not None and names is None:
+                typed = try_read(tool.native, shapes.Typed) or shapes.Typed()
+                return {"type": typed.type}
             sent = name if names is None else names.sent(name, tool.namespace)
-            return {"type": tool.kind, "name": sent}
+            return {"type": _type_of(tool), "name": sent}
+        if isinstance(tool, ir.HostedTool) and tool.kind == name:
+            wanted = tool.raw if names is None else raw(_wanted(tool))
+            typed = try_read(wanted, shapes.Typed) or shapes.Typed()
+            return {"type": typed.type or name}
     return {"type": "function", "name": name if names is None else names.sent(name)}
 
 

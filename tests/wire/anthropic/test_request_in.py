@@ -101,7 +101,7 @@ class RequestTests(SynchronousTestCase):
             ]
         ).tools
         kinds = [tool.kind for tool in tools]
-        self.assertEqual(kinds, ["web_search", "bash_20250124"])
+        self.assertEqual(kinds, ["web_search", "function"])
 
     def test_extras(self) -> None:
         """Fields that no vendor shares are kept, and so are unread parts of those that are read."""

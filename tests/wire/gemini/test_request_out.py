@@ -286,13 +286,23 @@ class ToolTests(SynchronousTestCase):
         self.assertEqual(sent.keys(), {"contents"})
 
     def test_hosted_tools(self) -> None:
-        """Google's own go back to Google; others are missed."""
+        """Google's own go back to Google; those of others have their like, but after functions."""
         own = ir.HostedTool("gemini", "web_search", raw({"googleSearch": {}}))
         other = ir.HostedTool("anthropic", "web_search", raw({"type": "web_search_20250305"}))
         asked = request(tools=(own, other))
         self.assertEqual(body(asked)["tools"], [{"googleSearch": {}}])
         self.assertEqual(losses(asked), ["hosted-tool"])
-        self.assertEqual(body(request(tools=(other,))).keys(), {"contents"})
+        self.assertEqual(body(request(tools=(other,)))["tools"], [{"googleSearch": {}}])
+        for kind, sent in (
+            ("web_fetch", [{"urlContext": {}}]),
+            ("code_execution", [{"codeExecution": {}}]),
+            ("image_generation", None),
+        ):
+            asked = request(tools=(ir.HostedTool("responses", kind, raw({})),))
+            self.assertEqual(body(asked).get("tools"), sent)
+        both = request(tools=(ir.Tool("f"), other))
+        self.assertEqual(body(both)["tools"], [{"functionDeclarations": [{"name": "f"}]}])
+        self.assertEqual(losses(both), ["hosted-tool"])
 
 
 class ParameterTests(SynchronousTestCase):
