@@ -71,7 +71,7 @@ def object_schema(schema: ir.JSON | None) -> ir.JSON:
     """
     if schema is None or not given(schema):
         return EMPTY
-    _refuse_deep(schema)
+    refuse_deep(schema)
     members = _members(schema)
     if members is None:
         return EMPTY
@@ -119,7 +119,7 @@ def _closed(members: Members) -> Members:
     return members
 
 
-def _refuse_deep(schema: ir.JSON) -> None:
+def refuse_deep(schema: ir.JSON) -> None:
     text = bytes(schema)
     if text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
         return

@@ -44,6 +44,14 @@ JSONPart: TypeAlias = dict[str, Any]
 OPENING = "(the conversation goes on)"
 """Put before a model's turn that comes first, which Gemini takes only from a user."""
 
+ATTACHED = "[attached by the result of tool call {}]"
+"""Put before media that a result has no place for."""
+
+_OURS = ATTACHED.partition("{")[0]
+
+BELOW = "(see the attachment below)"
+"""What such a result says when it says nothing else."""
+
 NOTHING = "(no content)"
 """What is left of a turn all of whose parts were dropped."""
 
@@ -159,12 +167,13 @@ class ContentsWriter:
             "response": _response(text, result.is_error),
         }
         files = [self._media(part) for part in result.content if isinstance(part, Media)]
-        inline = [part for part in files if "inlineData" in part]
-        if self._third and inline:
+        inline = [part for part in files if self._third and "inlineData" in part]
+        if inline:
             response["parts"] = inline
-            behind += (part for part in files if "inlineData" not in part)
-        else:
-            behind += files
+        moved = [part for part in files if part not in inline]
+        if moved:
+            behind += ({"text": ATTACHED.format(name)}, *moved)
+            response["response"] = _response(text or BELOW, result.is_error)
         response.update(self._losses.extras(NAME, result.extras))
         return {"functionResponse": response}
 
@@ -234,10 +243,11 @@ def _bypass_missing_signatures(contents: Sequence[dict[str, Any]]) -> None:
     newer refuse the request otherwise.
     """
     for content in reversed(contents):
+        parts = content["parts"]
         if content["role"] == "user":
-            if any("text" in part for part in content["parts"]):
+            if any("text" in part and not part["text"].startswith(_OURS) for part in parts):
                 return
             continue
-        first = next((part for part in content["parts"] if "functionCall" in part), None)
+        first = next((part for part in parts if "functionCall" in part), None)
         if first is not None:
             first.setdefault("thoughtSignature", BYPASS)

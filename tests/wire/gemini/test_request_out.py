@@ -128,8 +128,33 @@ class ContentsTests(SynchronousTestCase):
             [{"z": 1, "a": 2}, {"error": "no"}],
         )
         self.assertEqual(answers[2]["functionResponse"]["response"], {"output": "plain"})
-        self.assertIn("inlineData", answers[3])
-        self.assertEqual(answers[4], {"text": "so?"})
+        self.assertEqual(answers[3], {"text": "[attached by the result of tool call f]"})
+        self.assertIn("inlineData", answers[4])
+        self.assertEqual(answers[5], {"text": "so?"})
+
+    def test_results_that_are_images_alone(self) -> None:
+        """Older models get them behind the results, with words that tie each to its call."""
+        url = ir.Media("image", ir.Remote("https://example.org/a.png"))
+        asked = request(
+            HELLO,
+            said("assistant", ir.ToolCall("a", "f", ""), ir.ToolCall("b", "g", "")),
+            said("user", ir.ToolResult("a", (PNG,)), ir.ToolResult("b", (url,), is_error=True)),
+        )
+        answers = body(replace(asked, model="gemini-2.5-flash"))["contents"][2]["parts"]
+        see = "(see the attachment below)"
+        self.assertEqual(
+            [part["functionResponse"]["response"] for part in answers[:2]],
+            [{"output": see}, {"error": see}],
+        )
+        texts = [part.get("text") for part in answers[2:]]
+        mark = "[attached by the result of tool call {}]"
+        self.assertEqual(texts, [mark.format("f"), None, mark.format("g"), None])
+        newer = body(replace(asked, model="gemini-3-pro"))["contents"]
+        self.assertEqual(newer[1]["parts"][0]["thoughtSignature"], BYPASS)
+        self.assertEqual(
+            [list(part) for part in newer[2]["parts"]],
+            [["functionResponse"], ["functionResponse"], ["text"], ["fileData"]],
+        )
 
     def test_media_in_results_of_gemini_3(self) -> None:
         """Newer models take media inside the result."""
