@@ -70,15 +70,14 @@ class AntigravityProvider(CodeAssistProvider):
     ) -> Envelope:
         is_claude = "claude" in model.lower()
         config = _object(request, "generationConfig")
-        fitted = older.answering(config)
         if is_claude:
-            fitted = older.capped(fitted, upstream.metadata["claude_max_output_tokens"], losses)
+            fitted = older.capped(config, upstream.metadata["claude_max_output_tokens"], losses)
         else:
-            fitted = older.unlimited(fitted, losses)
+            fitted = older.unlimited(config, losses)
         if fitted != config:
             request["generationConfig"] = raw(fitted)
         if "tools" in request:
-            request["tools"] = older.declared(request["tools"], required=is_claude)
+            request["tools"] = older.declared(request["tools"], losses, required=is_claude)
             if is_claude:
                 tool_config = _object(request, "toolConfig")
                 request["toolConfig"] = raw(older.validated(tool_config, losses))

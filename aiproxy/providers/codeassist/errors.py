@@ -88,13 +88,12 @@ def judged(reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
         return replace(said, kind="quota", retry_after=_DAY)
     if details.reason == "MODEL_CAPACITY_EXHAUSTED":
         shortest, longest = _CAPACITY_SECONDS
-        pause = min(max(told or shortest, shortest), longest)
-        return replace(said, kind="overloaded", retry_after=pause, model_only=True)
+        capacity = min(max(told or shortest, shortest), longest)
+        return replace(said, kind="overloaded", retry_after=capacity, model_only=True)
     if details.reason == "QUOTA_EXHAUSTED" or any(map(_DAILY.search, details.quotas)):
-        pause = _reset(details, now) or told or HOUR
-        return replace(
-            said, kind="quota", retry_after=pause, model_only="model" in details.metadata
-        )
+        reset = _reset(details, now) or told or HOUR
+        of_model = "model" in details.metadata
+        return replace(said, kind="quota", retry_after=reset, model_only=of_model)
     if details.reason == "RATE_LIMIT_EXCEEDED":
         said = replace(said, kind="rate_limit")
     if told is None and any("PerMinute" in quota for quota in details.quotas):

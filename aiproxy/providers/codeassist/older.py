@@ -1,5 +1,5 @@
 """
-What the older API behind antigravity asks of a Gemini request: schemas and Claude's own demands.
+What the API behind antigravity asks of a Gemini request: older schemas, and what Claude needs.
 
 Google serves Claude models there, and checks their tool calls against schemas in which every object
 must require something. An object that requires nothing gets a property that says nothing, and what
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiproxy.ir import JSON
-from aiproxy.wire.gemini import schema
+from aiproxy.wire.gemini.openapi import Alternatives, for_parameters
 from aiproxy.wire.jsontext import given, raw, try_read
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.schemas import EMPTY, Members, edited
@@ -26,40 +26,31 @@ _CALLS = ("candidates", "content", "parts", "functionCall", "args")
 # ── schemas ──
 
 
-def declared(tools: JSON, *, required: bool) -> JSON:
+def declared(tools: JSON, losses: Losses, *, required: bool) -> JSON:
     """
     `tools` with the older `parameters` for every function.
 
     required: whether every object must require something.
+    Raises: BadRequest when a schema is nested too deeply.
     """
+    alternatives: Alternatives = "first" if required else "kept"
 
     def declaration(value: JSON) -> JSON:
         members = try_read(value, dict[str, JSON])
         if members is None:
             return value
-        out = _respelled(members)
+        if given(members.get(_NEWER, JSON())):
+            members["parameters"] = for_parameters(members[_NEWER], losses, alternatives)
+        members.pop(_NEWER, None)
         if required:
-            parameters = out.get("parameters", JSON())
-            out["parameters"] = edited(parameters if given(parameters) else EMPTY, _required)
-        return raw(out)
+            parameters = members.get("parameters", JSON())
+            members["parameters"] = edited(parameters if given(parameters) else EMPTY, _required)
+        return raw(members)
 
     return _changed(tools, ("functionDeclarations",), declaration)
 
 
-def answering(config: dict[str, JSON]) -> dict[str, JSON]:
-    """`generationConfig` with the older `responseSchema`."""
-    return _respelled(config)
-
-
-_OLDER = {"parametersJsonSchema": "parameters", "responseJsonSchema": "responseSchema"}
-
-
-def _respelled(members: dict[str, JSON]) -> dict[str, JSON]:
-    """JSON Schemas as Google's older ones, under the names of those."""
-    return {
-        _OLDER.get(name, name): schema.for_gemini(value) if name in _OLDER else value
-        for name, value in members.items()
-    }
+_NEWER = "parametersJsonSchema"
 
 
 def _required(members: Members) -> Members:

@@ -12,7 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy.ir import JSON
 from aiproxy.providers.codeassist.older import (
     PLACEHOLDER,
-    answering,
     capped,
     declared,
     unlimited,
@@ -30,7 +29,7 @@ def read(value: JSON) -> Any:
 
 def declaration(of: dict[str, Any], *, required: bool) -> dict[str, Any]:
     """One function as it is sent."""
-    tools = declared(raw([{"functionDeclarations": [of]}]), required=required)
+    tools = declared(raw([{"functionDeclarations": [of]}]), Losses(), required=required)
     sent: dict[str, Any] = read(tools)[0]["functionDeclarations"][0]
     return sent
 
@@ -41,17 +40,22 @@ def answer(*parts: object) -> bytes:
 
 class SchemaTests(SynchronousTestCase):
     def test_older_name(self) -> None:
-        """JSON Schemas move to the older fields; everything else stays."""
+        """JSON Schemas become the older parameters; everything else stays."""
         schema = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
         sent = declaration({"name": "f", "parametersJsonSchema": schema}, required=False)
         self.assertEqual(sent, {"name": "f", "parameters": schema})
-        config = answering({"seed": raw(1), "responseJsonSchema": raw(schema)})
-        self.assertEqual(
-            {name: read(value) for name, value in config.items()},
-            {"seed": 1, "responseSchema": schema},
-        )
         tools = raw([{"googleSearch": {}}, 5])
-        self.assertEqual(read(declared(tools, required=True)), [{"googleSearch": {}}, 5])
+        self.assertEqual(read(declared(tools, Losses(), required=True)), [{"googleSearch": {}}, 5])
+
+    def test_older_words(self) -> None:
+        """What the older schemas have no word for is a hint; that is told."""
+        schema = {"type": "object", "properties": {"a": {"const": "x"}}, "minLength": 1, "not": {}}
+        losses = Losses()
+        tools = raw([{"functionDeclarations": [{"name": "f", "parametersJsonSchema": schema}]}])
+        sent = read(declared(tools, losses, required=False))[0]["functionDeclarations"][0]
+        self.assertEqual(sent["parameters"]["properties"]["a"]["enum"], ["x"])
+        self.assertNotIn("not", sent["parameters"])
+        self.assertEqual([loss.feature for loss in losses.seen()], ["tool-schema"])
 
     def test_placeholder(self) -> None:
         """Every object that requires nothing requires the placeholder, at any depth."""
