@@ -2,8 +2,8 @@
 Google's Code Assist, as geminicli and antigravity call it: the Gemini API in an envelope.
 
 An account's name says what Google thinks of it: "new" has no project yet, "closed" is not served,
-"unverified" must be verified first; any other one has the project `project_of`. The refresh token
-of a login stays the same.
+"unverified" must be verified first, one that begins with "spent" has used up its quota. All but the
+first three have the project `project_of`. The refresh token of a login stays the same.
 Source: packages/core/src/code_assist of gemini-cli (Apache-2.0), and what gateways report of
 antigravity.
 """
@@ -31,6 +31,21 @@ _INFO = "type.googleapis.com/google.rpc.ErrorInfo"
 _REASONS: Mapping[ErrorKind, str] = {
     "rate_limit": "RATE_LIMIT_EXCEEDED",
     "quota": "QUOTA_EXHAUSTED",
+}
+_SPENT = {
+    "error": {
+        "code": 429,
+        "message": "You have exhausted your capacity on this model.",
+        "status": "RESOURCE_EXHAUSTED",
+        "details": [
+            {
+                "@type": _INFO,
+                "reason": "QUOTA_EXHAUSTED",
+                "domain": "cloudcode-pa.googleapis.com",
+                "metadata": {"quotaResetDelay": "1h59m30.5s"},
+            }
+        ],
+    }
 }
 _WORDS: Mapping[int, str] = {
     400: "INVALID_ARGUMENT",
@@ -283,6 +298,9 @@ class CodeAssist:
             return
         if action != "countTokens" and document["project"] != self._project(account):
             _refuse(visit, 403, "The caller does not have permission")
+            return
+        if account.name.startswith("spent"):
+            visit.say(429, _SPENT)
             return
         request = dict(_object(document, "request"))
         request.pop(self._kind.own, None)
