@@ -80,7 +80,8 @@ def judged(reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
     """
     details = details_of(reply.body)
     if details.reason == "VALIDATION_REQUIRED":
-        return _unverified(said, details.url)
+        message = f"{unverified(details.url)}: {said.message}"
+        return replace(said, kind="permission", message=message, retry_after=HOUR)
     if said.kind not in _LIMITS:
         return said
     told = details.delay_seconds or _reset(details, now) or _in_text(said.message)
@@ -93,7 +94,8 @@ def judged(reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
     if details.reason == "QUOTA_EXHAUSTED" or any(map(_DAILY.search, details.quotas)):
         reset = _reset(details, now) or told or HOUR
         of_model = "model" in details.metadata
-        return replace(said, kind="quota", retry_after=reset, model_only=of_model)
+        # It fills up again by itself: the client may be told to wait.
+        return replace(said, kind="rate_limit", retry_after=reset, model_only=of_model)
     if details.reason == "RATE_LIMIT_EXCEEDED":
         said = replace(said, kind="rate_limit")
     if told is None and any("PerMinute" in quota for quota in details.quotas):
@@ -112,11 +114,10 @@ def duration(text: object) -> float | None:
     return hours * HOUR + minutes * _MINUTE + seconds + milliseconds / 1000
 
 
-def _unverified(said: ErrorReply, url: str) -> ErrorReply:
-    """Only the account's owner can go on; the log is where they look."""
-    where = f" at {url}" if url else ""
-    message = f"Google wants this account to be verified{where}: {said.message}"
-    return replace(said, kind="permission", message=message, retry_after=HOUR)
+def unverified(url: str) -> str:
+    """What the log says of an account that only its owner can help; it takes no whole URLs."""
+    where = f" at {url.removeprefix('https://')}" if url else ""
+    return f"Google wants this account to be verified{where}"
 
 
 def _reset(details: Details, now: float) -> float | None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from aiproxy.errors import CredentialError
 from aiproxy.messages import Headers, HttpReply, HttpRequest
-from aiproxy.providers.codeassist.errors import HOUR, details_of
+from aiproxy.providers.codeassist.errors import HOUR, details_of, unverified
 from aiproxy.providers.contract import Pause
 from aiproxy.providers.logins import text_at
 from aiproxy.wire.errortext import message_of
@@ -110,10 +110,7 @@ def _refuse_ineligible(known: Mapping[str, Any]) -> None:
     for reason in reasons:
         if text_at(reason, "reasonCode") == "VALIDATION_REQUIRED":
             url = text_at(reason, "validationUrl")
-            raise CredentialError(
-                f"Google wants this account to be verified{f' at {url}' if url else ''}",
-                retry_after=HOUR,
-            )
+            raise CredentialError(unverified(url), retry_after=HOUR)
     closed = any(text_at(reason, "reasonCode") == "UNSUPPORTED_CLIENT" for reason in reasons)
     if reasons and (closed or not any(_objects(known, "allowedTiers"))):
         words = "; ".join(_words(reason) for reason in reasons)

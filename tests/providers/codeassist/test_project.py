@@ -171,7 +171,7 @@ class RefusedTests(SynchronousTestCase):
         }
         error = self.refusal({"ineligibleTiers": [reason]})
         self.assertEqual(error.reply.retry_after, 3600)
-        self.assertIn("https://accounts.google.com/v", str(error))
+        self.assertIn(" accounts.google.com/v", str(error))
 
     def test_one_tier_less(self) -> None:
         """A tier that does not take the account is nothing to stumble over if another one does."""
