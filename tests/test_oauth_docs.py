@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy.providers import API_TYPES, PROVIDERS
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "oauth-upstreams.md").read_text("utf-8")
-ROW = re.compile(r"^\| `([a-z_0-9]+)` \| `([^`]+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z_0-9]+)` \| (?:`([^`]+)` )?\|", re.MULTILINE)
 BY_LOGIN = [name for name in PROVIDERS if API_TYPES[name].credentials == "auth_files"]
 
 

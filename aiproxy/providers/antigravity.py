@@ -71,14 +71,15 @@ class AntigravityProvider(CodeAssistProvider):
         is_claude = "claude" in model.lower()
         config = _object(request, "generationConfig")
         if is_claude:
-            fitted = older.capped(config, upstream.metadata["claude_max_output_tokens"], losses)
+            most = upstream.metadata["claude_max_output_tokens"]
+            fitted = older.budgeted(older.capped(config, most, losses), losses)
         else:
             fitted = older.unlimited(config, losses)
         if fitted != config:
             request["generationConfig"] = raw(fitted)
         if "tools" in request:
             request["tools"] = older.declared(request["tools"], losses, required=is_claude)
-            if is_claude:
+            if is_claude and "functionDeclarations" in _tool_kinds(request):
                 tool_config = _object(request, "toolConfig")
                 request["toolConfig"] = raw(older.validated(tool_config, losses))
         return Unwrapping(older.without_placeholders) if is_claude else Unwrapping()
@@ -123,9 +124,13 @@ def _kind(model: str, request: Mapping[str, JSON]) -> str:
     """What the vendor's program would use such a request for."""
     if "image" in model.lower():
         return "image_gen"
+    return "web_search" if _tool_kinds(request) == {"googleSearch"} else "agent"
+
+
+def _tool_kinds(request: Mapping[str, JSON]) -> set[str]:
+    """What tools there are: functions, or Google's own."""
     tools = try_read(request.get("tools", JSON()), list[dict[str, JSON]]) or ()
-    names = {name for tool in tools for name in tool}
-    return "web_search" if names == {"googleSearch"} else "agent"
+    return {name for tool in tools for name in tool}
 
 
 def _session(call: Call) -> str:

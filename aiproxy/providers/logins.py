@@ -152,6 +152,17 @@ _KINDS: tuple[tuple[Callable[[Mapping[str, Any]], bool], str, str], ...] = (
         "an OAuth client of Google's, not a login",
         "its secret belongs into oauth_client_secret",
     ),
+    (_typed("authorized_user"), "a login of gcloud", "log in with the vendor's own program"),
+    (
+        _has("active"),
+        "a list of Gemini CLI's accounts",
+        "the login is oauth_creds.json beside it",
+    ),
+    (
+        lambda document: "gemini-cli-oauth" in document,
+        "a store of Gemini CLI that other programs cannot read",
+        "let it keep its login in oauth_creds.json",
+    ),
     (
         _holds_key,
         "an API key, not a login",

@@ -51,7 +51,12 @@ class FileTests(SynchronousTestCase):
             ({"GEMINI_API_KEY": "AIza-canary"}, "API key"),
             ({"type": "service_account", "private_key": "k", "client_email": "e"}, "service"),
             ({"installed": {"client_id": "c", "client_secret": "s"}}, "OAuth client"),
-            ({"active": "ada@example.com", "old": []}, "oauth_creds.json"),
+            ({"active": "ada@example.com", "old": []}, "list of"),
+            ({"gemini-cli-oauth": "encrypted"}, "cannot read"),
+            (
+                {"type": "authorized_user", "client_id": "c", "refresh_token": "r"},
+                "gcloud",
+            ),
             ({}, "oauth_creds.json"),
             ({"token": "text"}, "oauth_creds.json"),
             ({"access_token": "bare"}, "oauth_creds.json"),

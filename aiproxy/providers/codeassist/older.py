@@ -20,6 +20,9 @@ from aiproxy.wire.schemas import EMPTY, Members, edited
 PLACEHOLDER = "_nothing"
 _NOTHING = raw({"type": "boolean", "description": "Says nothing; always true."})
 
+_BUDGETS = {"MINIMAL": 1024, "LOW": 1024, "MEDIUM": 8192, "HIGH": 24576}
+"""Tokens for Gemini's levels; Claude models take no fewer than the first."""
+
 _CALLS = ("candidates", "content", "parts", "functionCall", "args")
 
 
@@ -88,6 +91,31 @@ def capped(config: dict[str, JSON], most: str, losses: Losses) -> dict[str, JSON
         return config
     losses.approximated("max-output-tokens")
     return {**config, "maxOutputTokens": raw(int(most))}
+
+
+def budgeted(config: dict[str, JSON], losses: Losses) -> dict[str, JSON]:
+    """
+    `generationConfig` with thoughts as Claude models count them: below the output limit.
+
+    Levels are Gemini's. With too low a limit there is no thinking.
+    """
+    thinking = try_read(config.get("thinkingConfig", JSON()), dict[str, JSON])
+    if not thinking:
+        return config
+    level = try_read(thinking.pop("thinkingLevel", JSON()), str)
+    budget = try_read(thinking.get("thinkingBudget", JSON()), float)
+    if level is not None:
+        budget = _BUDGETS.get(level.upper(), _BUDGETS["HIGH"])
+    limit = try_read(config.get("maxOutputTokens", JSON()), float)
+    if budget is not None and limit is not None and budget >= limit:
+        budget = limit - 1
+        losses.approximated("thinking-budget")
+        if budget < _BUDGETS["MINIMAL"]:
+            losses.dropped("thinking")
+            return {name: value for name, value in config.items() if name != "thinkingConfig"}
+    if budget is not None:
+        thinking["thinkingBudget"] = raw(int(budget))
+    return {**config, "thinkingConfig": raw(thinking)}
 
 
 def unlimited(config: dict[str, JSON], losses: Losses) -> dict[str, JSON]:

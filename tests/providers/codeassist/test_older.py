@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy.ir import JSON
 from aiproxy.providers.codeassist.older import (
     PLACEHOLDER,
+    budgeted,
     capped,
     declared,
     unlimited,
@@ -153,6 +154,31 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(capped({}, "100", Losses()), {})
         high = {"maxOutputTokens": raw(10**6)}
         self.assertEqual(capped(high, "", Losses()), high)
+
+    def test_budgets(self) -> None:
+        """Thinking is counted in tokens, below the output limit, or left out where that is low."""
+        for thinking, limit, sent, told in (
+            ({"thinkingLevel": "HIGH"}, 90_000, {"thinkingBudget": 24576}, set()),
+            (
+                {"includeThoughts": True, "thinkingLevel": "LOW"},
+                5000,
+                {"includeThoughts": True, "thinkingBudget": 1024},
+                set(),
+            ),
+            ({"thinkingBudget": 9000}, 5000, {"thinkingBudget": 4999}, {"thinking-budget"}),
+            ({"thinkingBudget": 2000}, 900, None, {"thinking-budget", "thinking"}),
+            ({"thinkingBudget": 0}, 900, {"thinkingBudget": 0}, set()),
+            ({"thinkingBudget": -1}, 900, {"thinkingBudget": -1}, set()),
+        ):
+            losses = Losses()
+            config = {"thinkingConfig": raw(thinking), "maxOutputTokens": raw(limit)}
+            got = budgeted(config, losses)
+            self.assertEqual(read(got.get("thinkingConfig", raw(None))), sent)
+            self.assertEqual({loss.feature for loss in losses.seen()}, told)
+        without_limit = {"thinkingConfig": raw({"thinkingLevel": "HIGH"})}
+        got = budgeted(without_limit, Losses())
+        self.assertEqual(read(got["thinkingConfig"]), {"thinkingBudget": 24576})
+        self.assertEqual(budgeted({}, Losses()), {})
 
     def test_unlimited(self) -> None:
         """Where no limit may be sent none is, and that is told."""
