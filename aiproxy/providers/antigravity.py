@@ -18,7 +18,12 @@ from aiproxy.providers.codeassist import older
 from aiproxy.providers.codeassist.answers import Unwrapping
 from aiproxy.providers.codeassist.login import login_of
 from aiproxy.providers.codeassist.project import Account
-from aiproxy.providers.codeassist.provider import CodeAssistProvider, conversation, request_id
+from aiproxy.providers.codeassist.provider import (
+    CodeAssistProvider,
+    conversation,
+    member,
+    request_id,
+)
 from aiproxy.providers.contract import AuthFile, Call, Envelope
 from aiproxy.providers.logins import mistaken, text_at
 from aiproxy.settings import ApiType, Upstream
@@ -69,7 +74,7 @@ class AntigravityProvider(CodeAssistProvider):
         self, request: dict[str, JSON], model: str, upstream: Upstream, losses: Losses
     ) -> Envelope:
         is_claude = "claude" in model.lower()
-        config = _object(request, "generationConfig")
+        config = member(request, "generationConfig")
         if is_claude:
             most = upstream.metadata["claude_max_output_tokens"]
             fitted = older.budgeted(older.capped(config, most, losses), losses)
@@ -80,7 +85,7 @@ class AntigravityProvider(CodeAssistProvider):
         if "tools" in request:
             request["tools"] = older.declared(request["tools"], losses, required=is_claude)
             if is_claude and "functionDeclarations" in _tool_kinds(request):
-                tool_config = _object(request, "toolConfig")
+                tool_config = member(request, "toolConfig")
                 request["toolConfig"] = raw(older.validated(tool_config, losses))
         return Unwrapping(older.without_placeholders) if is_claude else Unwrapping()
 
@@ -137,10 +142,6 @@ def _session(call: Call) -> str:
     """A negative number that is the conversation's."""
     digest = sha256(conversation(call).encode()).digest()
     return f"-{int.from_bytes(digest[:8], 'big') % 2**_SESSION_BITS}"
-
-
-def _object(request: Mapping[str, JSON], name: str) -> dict[str, JSON]:
-    return try_read(request.get(name, JSON()), dict[str, JSON]) or {}
 
 
 ANTIGRAVITY = AntigravityProvider()

@@ -53,7 +53,7 @@ class Details:
 def details_of(body: bytes) -> Details:
     """The details in an error's body, whatever of them can be read."""
     found = Details()
-    for detail in _objects(_error(body).get("details")):
+    for detail in objects(_error(body).get("details")):
         kind = str(detail.get("@type")).rpartition(".")[2]
         if kind == "ErrorInfo" and not found.reason:
             said = detail.get("metadata")
@@ -64,10 +64,10 @@ def details_of(body: bytes) -> Details:
         elif kind == "RetryInfo":
             found = replace(found, delay_seconds=duration(detail.get("retryDelay")))
         elif kind == "QuotaFailure":
-            ids = (_text(one.get("quotaId")) for one in _objects(detail.get("violations")))
+            ids = (_text(one.get("quotaId")) for one in objects(detail.get("violations")))
             found = replace(found, quotas=tuple(id for id in ids if id))
         elif kind == "Help":
-            urls = (_text(link.get("url")) for link in _objects(detail.get("links")))
+            urls = (_text(link.get("url")) for link in objects(detail.get("links")))
             found = replace(found, url=found.url or next(urls, ""))
     return found
 
@@ -142,7 +142,8 @@ def _error(body: bytes) -> Mapping[str, Any]:
     return error if isinstance(error, dict) else {}
 
 
-def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
+def objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The JSON objects in a list; none when it is no list."""
     for item in value if isinstance(value, list) else ():
         if isinstance(item, dict):
             yield item

@@ -8,14 +8,14 @@ Source: packages/core/src/code_assist/setup.ts of gemini-cli.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from aiproxy.errors import CredentialError
 from aiproxy.messages import Headers, HttpReply, HttpRequest
-from aiproxy.providers.codeassist.errors import HOUR, details_of, unverified
+from aiproxy.providers.codeassist.errors import HOUR, details_of, objects, unverified
 from aiproxy.providers.contract import Pause
 from aiproxy.providers.logins import text_at
 from aiproxy.wire.errortext import message_of
@@ -98,7 +98,7 @@ def _project(document: Mapping[str, Any]) -> str:
 
 
 def _tier(known: Mapping[str, Any]) -> str:
-    for tier in _objects(known, "allowedTiers"):
+    for tier in objects(known.get("allowedTiers")):
         if tier.get("isDefault") is True and text_at(tier, "id"):
             return text_at(tier, "id")
     return _LEGACY_TIER
@@ -106,13 +106,13 @@ def _tier(known: Mapping[str, Any]) -> str:
 
 def _refuse_ineligible(known: Mapping[str, Any]) -> None:
     """Raises: CredentialError when Google names reasons, and no tier that takes the account."""
-    reasons = list(_objects(known, "ineligibleTiers"))
+    reasons = list(objects(known.get("ineligibleTiers")))
     for reason in reasons:
         if text_at(reason, "reasonCode") == "VALIDATION_REQUIRED":
             url = text_at(reason, "validationUrl")
             raise CredentialError(unverified(url), retry_after=HOUR)
     closed = any(text_at(reason, "reasonCode") == "UNSUPPORTED_CLIENT" for reason in reasons)
-    if reasons and (closed or not any(_objects(known, "allowedTiers"))):
+    if reasons and (closed or not any(objects(known.get("allowedTiers")))):
         words = "; ".join(_words(reason) for reason in reasons)
         raise CredentialError(f"Google does not serve this account here: {words}")
 
@@ -131,13 +131,6 @@ def _answer(reply: HttpReply, method: str) -> Mapping[str, Any]:
         raise CredentialError(f"a security perimeter hides the project: {PROJECT_NEEDED}")
     said = f"{reply.status} {reason}".rstrip()
     raise CredentialError(f"{method} failed ({said}): {message_of(reply.body, reply.status)}")
-
-
-def _objects(document: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
-    value = document.get(name)
-    for item in value if isinstance(value, list) else ():
-        if isinstance(item, dict):
-            yield item
 
 
 def _post(account: Account, url: str, body: Mapping[str, Any]) -> HttpRequest:

@@ -220,7 +220,7 @@ def _countable(request: Mapping[str, JSON]) -> list[JSON]:
 
     The instructions and the tools come first, as what the user says.
     """
-    inner = _object(request, "generateContentRequest") or request
+    inner = member(request, "generateContentRequest") or request
     contents = try_read(inner.get("contents", JSON(b"[]")), list[JSON]) or []
     before = [*_instructions(inner)]
     if "tools" in inner:
@@ -229,9 +229,10 @@ def _countable(request: Mapping[str, JSON]) -> list[JSON]:
 
 
 def _instructions(request: Mapping[str, JSON]) -> Iterator[JSON]:
-    parts = _object(request, "systemInstruction").get("parts", JSON(b"[]"))
+    parts = member(request, "systemInstruction").get("parts", JSON(b"[]"))
     yield from try_read(parts, list[JSON]) or ()
 
 
-def _object(request: Mapping[str, JSON], name: str) -> Mapping[str, JSON]:
+def member(request: Mapping[str, JSON], name: str) -> dict[str, JSON]:
+    """The object called `name` in `request`, empty when there is none."""
     return try_read(request.get(name, JSON()), dict[str, JSON]) or {}
