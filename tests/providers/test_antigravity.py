@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy import ir
-from aiproxy.errors import CredentialError
+from aiproxy.errors import BadRequest, CredentialError
 from aiproxy.framing import sse
 from aiproxy.messages import Headers
 from aiproxy.providers.codeassist.older import PLACEHOLDER
@@ -20,6 +22,7 @@ from tests import corpus
 from tests.providers.codeassist.samples import FLAT, NESTED, VENDOR
 from tests.providers.samples import PATHS, call, configured, provider, read_login, value
 from tests.providers.samples import prepared as prepared_for
+from tests.strategies import json_values
 
 DAILY = "https://daily-cloudcode-pa.googleapis.com/v1internal"
 PRODUCTION = "https://cloudcode-pa.googleapis.com/v1internal"
@@ -206,11 +209,11 @@ class GeminiModelTests(SynchronousTestCase):
 class ClaudeTests(SynchronousTestCase):
     def test_limit(self) -> None:
         """The output limit stays, up to the model's own."""
-        for asked, given in ((9, 9), (100_000, 64_000)):
+        for asked, kept in ((9, 9), (100_000, 64_000)):
             body = gemini({"generationConfig": {"maxOutputTokens": asked}})
             of = prepared(body, model=CLAUDE)
             config = sent(of)["request"]["generationConfig"]
-            self.assertEqual(config, {"maxOutputTokens": given})
+            self.assertEqual(config, {"maxOutputTokens": kept})
         self.assertEqual(lost(of), {"max-output-tokens"})
         more = prepared(body, "metadata: {claude_max_output_tokens: '128000'}", model=CLAUDE)
         self.assertEqual(lost(more), set())
@@ -263,6 +266,39 @@ class ClaudeTests(SynchronousTestCase):
                 (candidate,) = json.loads(got)["candidates"]
                 call_ = candidate["content"]["parts"][0]["functionCall"]
                 self.assertEqual(call_, {"name": "f", "id": "toolu_1", "args": expected})
+
+
+class TotalityTests(SynchronousTestCase):
+    @given(
+        st.dictionaries(
+            st.sampled_from(("contents", "tools", "toolConfig", "generationConfig", "model")),
+            json_values(4) | st.lists(st.dictionaries(st.text(), json_values(3)), max_size=3),
+        ),
+        st.sampled_from((CLAUDE, "gemini-3-pro")),
+    )
+    def test_any_members(self, members: dict[str, Any], model: str) -> None:
+        """Whatever a Gemini client's members are, the envelope is JSON, or the call is refused."""
+        tool = {"functionDeclarations": [members.get("tools"), {"parameters": members}]}
+        for body in (members, {**members, "tools": [tool]}):
+            try:
+                of = prepared(call("gemini", json.dumps(body).encode()), model=model)
+            except BadRequest:
+                continue
+            self.assertIn("request", sent(of))
+
+    def test_depth(self) -> None:
+        """Nor does any depth of nesting break it, in requests or in answers."""
+        deep: Any = {PLACEHOLDER: 1}
+        for _ in range(150):
+            deep = [{"a": deep}]
+        for name in ("tools", "toolConfig", "generationConfig", "contents"):
+            sent(prepared(call("gemini", json.dumps({name: deep}).encode()), model=CLAUDE))
+        part = {"functionCall": {"args": {"a": deep, PLACEHOLDER: 1}}}
+        envelope = prepared(gemini({}), model=CLAUDE).envelope
+        assert envelope is not None
+        for answer in ({"candidates": [{"content": {"parts": [part]}}]}, {"candidates": deep}):
+            got = envelope.whole(json.dumps({"response": answer}).encode())
+            self.assertEqual(json.loads(got).keys(), {"candidates"})
 
 
 class CorpusTests(SynchronousTestCase):

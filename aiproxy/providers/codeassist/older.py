@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from aiproxy.ir import JSON
 from aiproxy.wire.gemini.openapi import Alternatives, for_parameters
-from aiproxy.wire.jsontext import given, raw, try_read
+from aiproxy.wire.jsontext import MAX_DEPTH, given, raw, try_read
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.schemas import EMPTY, Members, edited
 
@@ -136,19 +136,27 @@ def without_placeholders(response: bytes) -> bytes:
     return bytes(_changed(JSON(response), _CALLS, _pruned))
 
 
-def _pruned(value: JSON) -> JSON:
+def _pruned(value: JSON, depth: int = 0) -> JSON:
+    """Deeper than any codec here reads, things stay as they are."""
+    if depth > MAX_DEPTH:
+        return value
     members = try_read(value, dict[str, JSON])
     if members is not None:
-        return raw({name: _pruned(v) for name, v in members.items() if name != PLACEHOLDER})
+        kept = {name: item for name, item in members.items() if name != PLACEHOLDER}
+        return raw({name: _pruned(item, depth + 1) for name, item in kept.items()})
     items = try_read(value, list[JSON])
-    return value if items is None else raw([_pruned(item) for item in items])
+    return value if items is None else raw([_pruned(item, depth + 1) for item in items])
 
 
 def _changed(value: JSON, path: tuple[str, ...], change: Callable[[JSON], JSON]) -> JSON:
-    """`value` with `change` made to what is behind the keys, in every item of any list there."""
+    """`value`, or every item of it when it is a list, with `change` made behind the keys."""
     items = try_read(value, list[JSON])
     if items is not None:
-        return raw([_changed(item, path, change) for item in items])
+        return raw([_changed_in(item, path, change) for item in items])
+    return _changed_in(value, path, change)
+
+
+def _changed_in(value: JSON, path: tuple[str, ...], change: Callable[[JSON], JSON]) -> JSON:
     if not path:
         return change(value)
     members = try_read(value, dict[str, JSON])
