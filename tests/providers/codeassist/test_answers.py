@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -82,6 +82,7 @@ class WholeTests(SynchronousTestCase):
             with self.assertRaises(UpstreamProtocolError):
                 Unwrapping().whole(body)
 
+    @settings(deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
     def test_any_trace(self, trace: object) -> None:
         """Whatever stands for the trace, the answer stays JSON."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -102,13 +102,15 @@ class CallTests(SynchronousTestCase):
         plain = b'{ "candidates" : [ ] }'
         self.assertEqual(without_placeholders(plain), plain)
 
-    @given(json_values(4))
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(json_values(3))
     def test_any_arguments(self, value: Any) -> None:
         """Arguments without placeholders are what they were, whatever they are."""
         body = answer({"functionCall": {"args": {"v": value, PLACEHOLDER: 1}}})
         got = json.loads(without_placeholders(body))
         self.assertEqual(got, json.loads(answer({"functionCall": {"args": {"v": value}}})))
 
+    @settings(deadline=None)
     @given(st.binary(max_size=60))
     def test_junk(self, data: bytes) -> None:
         """What is no answer at all passes, or at least raises nothing."""
