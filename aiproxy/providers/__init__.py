@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiproxy.providers import antigravity, apikey, claudecode, codex, geminicli
+from aiproxy.providers import antigravity, apikey, claudecode, codex, geminicli, kiro
 from aiproxy.providers.contract import Provider
 from aiproxy.settings import ApiType
 
@@ -20,6 +20,7 @@ PROVIDERS: Mapping[str, Provider] = {
         claudecode.CLAUDECODE,
         geminicli.GEMINICLI,
         antigravity.ANTIGRAVITY,
+        kiro.KIRO,
     )
 }
 

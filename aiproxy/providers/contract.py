@@ -8,7 +8,7 @@ what takes time, a renewal for instance, is a `Flow` that somebody else drives.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -105,7 +105,7 @@ class Provider(ABC):
         Raises: BadRequest when the upstream's protocol cannot carry the call.
         """
 
-    def elsewhere(self, prepared: Prepared, upstream: Upstream) -> tuple[Prepared, ...]:
+    def elsewhere(self, prepared: Prepared, upstream: Upstream) -> Iterable[Prepared]:
         """The same request for the upstream's further endpoints, in the order to try them."""
         return ()
 

@@ -19,9 +19,11 @@ from collections.abc import Callable
 from aiproxy.framing import eventstream
 from aiproxy.wire import contract
 from aiproxy.wire.kiro import stream
+from aiproxy.wire.kiro.errors import error_of
 from aiproxy.wire.kiro.reply import decode_reply
-from aiproxy.wire.kiro.request import TOOL_NAMES, encode_request
+from aiproxy.wire.kiro.request import TOOL_NAMES, encode_request, with_origin
 from aiproxy.wire.kiro.shapes import FAMILY, NAME
+from aiproxy.wire.kiro.turns import ORIGIN
 
 TAKES_STOP = False
 
@@ -30,9 +32,12 @@ StreamDecoder: Callable[[], contract.StreamDecoder[eventstream.Message]] = strea
 __all__ = [
     "FAMILY",
     "NAME",
+    "ORIGIN",
     "TAKES_STOP",
     "TOOL_NAMES",
     "StreamDecoder",
     "decode_reply",
     "encode_request",
+    "error_of",
+    "with_origin",
 ]

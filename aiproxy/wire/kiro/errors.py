@@ -68,11 +68,15 @@ _VAGUE: frozenset[ErrorKind] = frozenset(
 """Kinds behind which the service hides others."""
 
 
-def error_of(status: int | None, body: bytes) -> ErrorReply:
-    """The error in a body of any make. status: None when it came with a good one."""
+def error_of(status: int | None, body: bytes, name: str = "") -> ErrorReply:
+    """
+    The error in a body of any make.
+
+    status: None when it came with a good one. name: of the exception, as a header says.
+    """
     fault = try_read(body, Fault) or Fault()
     message = message_of(body, status or 500)
-    return _reply(status, _word(fault.reason), _word(fault.kind), message, body)
+    return _reply(status, _word(fault.reason), _word(fault.kind) or name, message, body)
 
 
 def is_error(body: bytes) -> bool:
@@ -97,7 +101,10 @@ def error_in_frame(frame: eventstream.Message) -> ErrorReply:
 def _reply(status: int | None, reason: str, name: str, message: str, body: bytes) -> ErrorReply:
     exception = _bare(name)
     kind = _kind(status or 500, reason, exception, message)
-    if status is None:
+    if kind == "context_length":
+        # The service also says it as 402.
+        status = standard_status(kind)
+    elif status is None:
         status = _STATUSES.get(exception) or standard_status(kind)
     code = reason or exception or None
     return ErrorReply(status, kind, message, code=code, native=Native(NAME, body))

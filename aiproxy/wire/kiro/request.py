@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.contract import Encoded
@@ -18,7 +20,7 @@ from aiproxy.wire.conversation import (
     leading_instructions,
     settled,
 )
-from aiproxy.wire.jsontext import text_of, write
+from aiproxy.wire.jsontext import raw, read_request, text_of, with_member, write
 from aiproxy.wire.kiro.effort import model_fields
 from aiproxy.wire.kiro.shapes import NAME
 from aiproxy.wire.kiro.tools import ToolShelf
@@ -89,6 +91,30 @@ def conversation_id(request: ir.Request) -> str:
         elif isinstance(part, ir.Media) and isinstance(part.source, ir.Inline):
             digest.update(b"\1" + part.source.data.encode("utf-8", "replace"))
     return str(uuid.UUID(bytes=digest.digest()[:16], version=5))
+
+
+def with_origin(body: bytes, origin: str) -> bytes:
+    """An encoded request whose user's messages name another origin."""
+    text = _members(body)["conversationState"]
+    state = _members(text)
+    history = read_request(state["history"], list[msgspec.Raw])
+    changed = {
+        **state,
+        "history": [_from(message, origin) for message in history],
+        "currentMessage": _from(state["currentMessage"], origin),
+    }
+    return with_member(body, "conversationState", raw(changed))
+
+
+def _from(message: ir.JSON, origin: str) -> ir.JSON:
+    said = _members(message).get("userInputMessage")
+    if said is None:
+        return message
+    return raw({"userInputMessage": msgspec.Raw(with_member(bytes(said), "origin", raw(origin)))})
+
+
+def _members(body: bytes | ir.JSON) -> dict[str, ir.JSON]:
+    return read_request(body, dict[str, msgspec.Raw])
 
 
 # ── the conversation ──

@@ -33,7 +33,6 @@ class ReplyTests(SynchronousTestCase):
             (400, None, "invalid_request", "request"),
             (402, "MONTHLY_REQUEST_COUNT", "quota", "credential"),
             (402, "OVERAGE_LIMIT", "quota", "credential"),
-            (402, "CONVERSATION_LIMIT", "context_length", "request"),
             (403, "TEMPORARILY_SUSPENDED", "permission", "credential"),
             (401, None, "authentication", "unauthenticated"),
             (429, "INSUFFICIENT_MODEL_CAPACITY", "overloaded", "throttled"),
@@ -46,6 +45,11 @@ class ReplyTests(SynchronousTestCase):
             self.assertEqual((reply.status, reply.kind, reply.code), (status, kind, reason))
             self.assertEqual(reply.message, "it went wrong")
             self.assertEqual(classify_reply(reply).name, fault, reason)
+
+    def test_conversation_limit(self) -> None:
+        """A conversation grown too long is 400, on which clients make it shorter, never 402."""
+        reply = error(402, message="it went wrong", reason="CONVERSATION_LIMIT")
+        self.assertEqual((reply.status, reply.kind), (400, "context_length"))
 
     def test_words(self) -> None:
         """Where the code says little, the words do."""
