@@ -318,9 +318,14 @@ class SSEBody(StreamBody[Message]):
 
 
 class KiroBody(StreamBody[eventstream.Message]):
-    """An AWS event stream."""
+    """An AWS event stream; a broken frame ends it at once, behind the good ones before it."""
 
     framing = eventstream.EventStreamDecoder
+
+    def _decoded(self, data: bytes, silence: Silence) -> None:
+        super()._decoded(data, silence)
+        # The fault may be known already, and the upstream may send nothing more.
+        self._frames.feed(b"")
 
 
 BODIES: Mapping[str, type[StreamBody[Any]]] = {"sse": SSEBody, "eventstream": KiroBody}
