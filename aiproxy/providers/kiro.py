@@ -22,6 +22,7 @@ from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login,
 from aiproxy.providers import kiro_flows
 from aiproxy.providers.apikey import with_overrides
 from aiproxy.providers.contract import AuthFile, Call, Flow, LoginProvider, Prepared
+from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.kiro_flows import filled
 from aiproxy.providers.kiro_login import lacking, read_login
 from aiproxy.settings import ApiType, Upstream
@@ -62,7 +63,9 @@ _ASKED_AGAIN_SECONDS = 6 * 3600.0
 """An account whose month is used up is tried this often: its owner may have paid."""
 
 _SUSPENDED_SECONDS = 24 * 3600.0
+_SUSPENDED = "TEMPORARILY_SUSPENDED"
 _DAILY = "DAILY_REQUEST_COUNT"
+_MODEL_ONLY = frozenset({"INSUFFICIENT_MODEL_CAPACITY", "MODEL_TEMPORARILY_UNAVAILABLE"})
 _ABOUT_PROFILE = re.compile(r"profile[ _]?arn", re.IGNORECASE)
 
 
@@ -103,7 +106,8 @@ class KiroProvider(LoginProvider):
         login = credential.login
         if login is None:
             raise CredentialError("kiro is paid by auth files")
-        encoded = encode_for(OUTBOUND[self.wire], replace(call.decode(), model=model))
+        request = replace(call.decode(), model=model, cache_key=conversation_key(call))
+        encoded = encode_for(OUTBOUND[self.wire], request)
         profile = login.details["profile_arn"] or upstream.metadata["profile_arn"]
         first, *further = _endpoints(login, upstream, profile)
         headers = with_overrides(_headers(call, login, upstream), upstream.http_headers)
@@ -135,8 +139,10 @@ class KiroProvider(LoginProvider):
         if name and said.code is None:
             named = kiro.error_of(reply.status, reply.body, name)
             said = replace(said, status=named.status, kind=named.kind, code=named.code)
-        if said.code == "TEMPORARILY_SUSPENDED":
+        if said.code == _SUSPENDED:
             return replace(said, retry_after=_SUSPENDED_SECONDS)
+        if said.code in _MODEL_ONLY:
+            return replace(said, model_only=True)
         if said.kind != "quota" or said.retry_after is not None:
             return said
         pause = _until_next("day" if said.code == _DAILY else "month", now)

@@ -36,7 +36,7 @@ from tests.providers.samples import call
 KIRO = KiroProvider()
 HOUR = 3600.0
 
-ROUND = {
+ROUND: dict[str, Any] = {
     "model": "m",
     "max_tokens": 10,
     "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}}],
@@ -220,6 +220,24 @@ class BodyTests(SynchronousTestCase):
         self.assertIn(ir.Loss("temperature"), sent.losses)
         self.assertNotIn("inferenceConfig", found)
 
+    def test_conversation(self) -> None:
+        """All turns of a conversation have its id; another session of the client has another."""
+        turns = ROUND["messages"]
+        sessions = [{"user_id": f"user_1_session_{UUID(int=n)}"} for n in (1, 2)]
+        ids = [
+            body(prepared(body={**ROUND, **more}))["conversationState"]["conversationId"]
+            for more in (
+                {"messages": turns[:1]},
+                {},
+                {"messages": turns[:1], "metadata": sessions[0]},
+                {"metadata": sessions[0]},
+                {"metadata": sessions[1]},
+            )
+        ]
+        self.assertEqual((ids[0], ids[2]), (ids[1], ids[3]))
+        self.assertEqual(len({*ids}), 3)
+        self.assertEqual({str(UUID(each)) for each in ids}, {*ids})
+
     def test_configured_profile(self) -> None:
         """The operator's profile stands in where the file has none."""
         lines = "metadata: {profile_arn: 'arn:mine'}"
@@ -314,6 +332,12 @@ class JudgementTests(SynchronousTestCase):
         """A suspended account rests for a day."""
         said = judged(403, {"message": "m", "reason": "TEMPORARILY_SUSPENDED"})
         self.assertEqual((said.kind, said.retry_after), ("permission", 24 * HOUR))
+
+    def test_of_one_model(self) -> None:
+        """A model that is overrun says nothing of the others."""
+        self.assertTrue(judged(429, {"reason": "INSUFFICIENT_MODEL_CAPACITY"}).model_only)
+        self.assertTrue(judged(500, {"reason": "MODEL_TEMPORARILY_UNAVAILABLE"}).model_only)
+        self.assertFalse(judged(429, {"message": "slow"}).model_only)
 
     def test_others_need_no_pause(self) -> None:
         """Nothing is made up for the others."""
