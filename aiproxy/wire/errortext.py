@@ -168,6 +168,7 @@ def _in_json(value: Any, depth: int = 0) -> str:
     names: tuple[str, ...] = (
         "error",
         "message",
+        "Message",
         "detail",
         "error_description",
         "msg",

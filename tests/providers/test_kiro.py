@@ -290,6 +290,7 @@ class JudgementTests(SynchronousTestCase):
                 {"message": "The bearer token included in the request is invalid."},
                 "authentication",
             ),
+            (403, {"Message": "The security token is expired"}, "authentication"),
             (403, {"reason": "FEATURE_NOT_SUPPORTED"}, "permission"),
             (404, {"__type": "ResourceNotFoundException"}, "not_found"),
             (409, {"__type": "ConflictException"}, "conflict"),

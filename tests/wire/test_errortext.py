@@ -23,6 +23,7 @@ class MessageTests(SynchronousTestCase):
             b'{"detail":"no luck"}',
             b'{"detail":[{"msg":"no luck","loc":["body"]}]}',
             b'{"message":"no luck","__type":"X"}',
+            b'{"Message":"no luck"}',
             b"no luck",
             b"<html><head><title>no\n luck</title></head><body>...</body></html>",
         ):
