@@ -20,11 +20,11 @@ from typing import Final
 from aiproxy.errors import CredentialError, ErrorReply
 from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login, header
 from aiproxy.providers import kiro_flows
-from aiproxy.providers.apikey import with_overrides
 from aiproxy.providers.contract import AuthFile, Call, Flow, LoginProvider, Prepared
 from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.kiro_flows import filled
 from aiproxy.providers.kiro_login import lacking, read_login
+from aiproxy.providers.outgoing import with_overrides
 from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire import OUTBOUND, kiro
 from aiproxy.wire.jsontext import raw, with_member
@@ -91,7 +91,7 @@ class _Prepared(Prepared):
     spare: str = ""
 
 
-class KiroProvider(LoginProvider):
+class Kiro(LoginProvider):
     api_type = "kiro"
     wire = "kiro"
     framing = "eventstream"
@@ -233,3 +233,6 @@ def _until_next(period: str, now: float) -> float:
         return start.timestamp() + 86_400 - now
     year, month = divmod(start.year * 12 + start.month, 12)
     return start.replace(year=year, month=month + 1, day=1).timestamp() - now
+
+
+KIRO = Kiro()

@@ -43,6 +43,7 @@ _TOOL_NAMES: Mapping[str, re.Pattern[str]] = {
     "chat": re.compile(r"[a-zA-Z0-9_-]{1,64}"),
     "responses": re.compile(r"[a-zA-Z0-9_-]{1,128}"),
     "gemini": re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}"),
+    "kiro": re.compile(r"[a-zA-Z0-9_-]{1,64}"),
 }
 
 # Separated by blanks.

@@ -10,7 +10,7 @@ from typing import Any
 from aiproxy.messages import Credential, HttpReply, HttpRequest, Login
 from aiproxy.providers import API_TYPES
 from aiproxy.providers.contract import AuthFile, Change, Flow, Pause
-from aiproxy.providers.kiro import KiroProvider
+from aiproxy.providers.kiro import KIRO
 from aiproxy.settings import Upstream, parse
 from tests.settings.samples import source
 
@@ -92,7 +92,7 @@ def without(document: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 def login(document: Mapping[str, Any] = OURS, path: str = "/k/login.json") -> Login:
-    return KiroProvider().read_login(auth_file(document, path=path))
+    return KIRO.read_login(auth_file(document, path=path))
 
 
 def credential(document: Mapping[str, Any] = OURS) -> Credential:

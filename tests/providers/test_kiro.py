@@ -14,7 +14,7 @@ from aiproxy import ir
 from aiproxy.errors import CredentialError, ErrorReply
 from aiproxy.messages import Credential, Headers, header
 from aiproxy.providers.contract import Prepared
-from aiproxy.providers.kiro import METADATA, KiroProvider
+from aiproxy.providers.kiro import KIRO, METADATA
 from aiproxy.redaction import Secret
 from aiproxy.wire import kiro
 from tests.providers.kiro_samples import (
@@ -33,7 +33,6 @@ from tests.providers.kiro_samples import (
 from tests.providers.kiro_samples import reply as http_reply
 from tests.providers.samples import call
 
-KIRO = KiroProvider()
 HOUR = 3600.0
 
 ROUND: dict[str, Any] = {

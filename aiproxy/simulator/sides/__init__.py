@@ -13,6 +13,7 @@ from aiproxy.simulator.sides.claudecode import ClaudeCode
 from aiproxy.simulator.sides.codeassist import antigravity, gemini_cli
 from aiproxy.simulator.sides.codex import Codex
 from aiproxy.simulator.sides.contract import Side, Stage, Visit
+from aiproxy.simulator.sides.kiro import Kiro
 
 __all__ = ["SIDES", "Side", "Stage", "Visit"]
 
@@ -21,5 +22,6 @@ SIDES: Mapping[str, Callable[[Stage], Side]] = {
     "claudecode": ClaudeCode,
     "geminicli": gemini_cli,
     "antigravity": antigravity,
+    "kiro": Kiro,
 }
 """By name."""

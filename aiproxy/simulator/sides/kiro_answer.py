@@ -27,7 +27,6 @@ _FAULTS: Final[Mapping[ErrorKind, tuple[str, str]]] = {
     "rate_limit": ("ThrottlingException", ""),
     "overloaded": ("ThrottlingException", "INSUFFICIENT_MODEL_CAPACITY"),
 }
-_OTHER_FAULT = ("InternalServerException", "")
 
 _STATED_STOPS: Final[Mapping[ir.StopReason, str]] = {
     "max_tokens": "MAX_TOKENS",
@@ -37,11 +36,16 @@ _STATED_STOPS: Final[Mapping[ir.StopReason, str]] = {
 """The others are told by whether a tool was called."""
 
 
+def fault_of(kind: ErrorKind) -> tuple[str, str]:
+    """The service's exception and reason ("" for none) of an error."""
+    return _FAULTS.get(kind, ("InternalServerException", ""))
+
+
 def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
     """An error. The service has no whole answers: for one it gives what nobody can read."""
     if not isinstance(reply, ErrorReply):
         return EncodedReply(200, write({"completion": len(reply.parts)}))
-    exception, reason = _FAULTS.get(reply.kind, _OTHER_FAULT)
+    exception, reason = fault_of(reply.kind)
     named = {"__type": exception, "message": reply.message}
     return EncodedReply(reply.status, write({**named, "reason": reason} if reason else named))
 
@@ -123,7 +127,7 @@ def _event(kind: str, payload: Mapping[str, Any]) -> bytes:
 
 
 def _exception(error: ErrorReply) -> bytes:
-    exception, reason = _FAULTS.get(error.kind, _OTHER_FAULT)
+    exception, reason = fault_of(error.kind)
     payload = {"message": error.message, **({"reason": reason} if reason else {})}
     return _frame({":exception-type": exception}, "exception", payload)
 

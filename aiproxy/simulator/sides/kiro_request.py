@@ -143,7 +143,7 @@ def read(body: bytes) -> Asked:
     return read_request(body, Asked)
 
 
-def decode_request(body: bytes, path: str) -> ir.Request:
+def decode_request(body: bytes) -> ir.Request:
     """The request as the hub has it. Raises: BadRequest."""
     asked = read(body)
     specifications = [

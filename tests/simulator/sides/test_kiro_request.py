@@ -1,4 +1,4 @@
-"""Tests of aiproxy.simulator.kiro_request: what the simulated Kiro reads, and what it refuses."""
+"""Tests of aiproxy.simulator.sides.kiro_request: what Kiro takes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
-from aiproxy.simulator.kiro_request import check, decode_request
+from aiproxy.simulator.sides.kiro_request import check, decode_request
 from aiproxy.wire import kiro, relay
 from tests import strategies
 from tests.wire import exchanges
 from tests.wire.kiro.samples import assistant, call, image, request, result, user
 
-PATH = "/generateAssistantResponse"
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
 
 
@@ -41,7 +40,7 @@ def sent(of: ir.Request) -> bytes:
 class DecodingTests(SynchronousTestCase):
     def test_round_trip(self) -> None:
         """What our encoder writes is read as what it was made of."""
-        read = decode_request(sent(asked()), PATH)
+        read = decode_request(sent(asked()))
         self.assertEqual(read.model, "claude-opus-4.8")
         self.assertEqual(
             read.turns,
@@ -62,15 +61,14 @@ class DecodingTests(SynchronousTestCase):
             ir.Reasoning("hm", ir.Proof("kiro", "c2ln")),
             ir.Reasoning("", ir.Proof("kiro", "c2ln", redacted=True)),
         ):
-            read = decode_request(
-                sent(request(user("a"), assistant(thought, "b"), user("c"))), PATH
-            )
+            spoken = request(user("a"), assistant(thought, "b"), user("c"))
+            read = decode_request(sent(spoken))
             self.assertEqual(read.turns[1].parts, (thought, ir.Text("b")))
 
     def test_schema_in_words(self) -> None:
         """A schema that the instructions ask for is understood."""
         wanted = ir.OutputFormat("json_schema", ir.JSON(json.dumps(SCHEMA).encode()))
-        read = decode_request(sent(request(user("go"), output_format=wanted)), PATH)
+        read = decode_request(sent(request(user("go"), output_format=wanted)))
         assert read.output_format is not None
         assert read.output_format.schema is not None
         self.assertEqual(json.loads(bytes(read.output_format.schema)), SCHEMA)
@@ -88,7 +86,7 @@ class CheckTests(SynchronousTestCase):
         except BadRequest:
             return
         check(body)
-        decode_request(body, PATH)
+        decode_request(body)
 
     def test_corpus(self) -> None:
         """So are the requests of all wires' clients."""
@@ -113,7 +111,7 @@ class CheckTests(SynchronousTestCase):
     def test_no_json(self) -> None:
         """Anything else is no request."""
         for body in (b"", b"[]", b"{}", b"\xff"):
-            self.assertRaises(BadRequest, decode_request, body, PATH)
+            self.assertRaises(BadRequest, decode_request, body)
 
     def test_more_images(self) -> None:
         """More pictures than the service takes are refused."""

@@ -1,4 +1,4 @@
-"""Tests of aiproxy.simulator.kiro_answer: frames and errors of the simulated Kiro."""
+"""Tests of aiproxy.simulator.sides.kiro_answer: frames and errors of the simulated Kiro."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiproxy import ir
 from aiproxy.errors import ErrorKind, ErrorReply, UpstreamProtocolError
 from aiproxy.framing.eventstream import EventStreamDecoder, Message
 from aiproxy.simulator.behaviour import error_of, events_of
-from aiproxy.simulator.kiro_answer import StreamEncoder, encode_reply
+from aiproxy.simulator.sides.kiro_answer import StreamEncoder, encode_reply
 from aiproxy.wire import kiro
 from tests import strategies
 from tests.wire.kiro.samples import request, user
