@@ -18,6 +18,7 @@ TOKEN_PATHS = {
     "claudecode": "/v1/oauth/token",
     "geminicli": "/token",
     "antigravity": "/token",
+    "kiro": "/refreshToken",
 }
 """Where each simulated vendor renews logins, behind its base URL."""
 
@@ -38,6 +39,9 @@ def _geminicli(access: str, refresh: str, account: str) -> dict[str, Any]:
 def _antigravity(access: str, refresh: str, account: str) -> dict[str, Any]:
     tokens = {"access_token": access, "refresh_token": refresh}
     return {"type": "antigravity", **tokens, "expires_in": 3599, "timestamp": 1}
+def _kiro(access: str, refresh: str, account: str) -> dict[str, Any]:
+    tokens = {"accessToken": access, "refreshToken": refresh}
+    return {**tokens, "authMethod": "social", "provider": "Google"}
 
 
 DOCUMENTS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
@@ -45,6 +49,7 @@ DOCUMENTS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
     "claudecode": _claudecode,
     "geminicli": _geminicli,
     "antigravity": _antigravity,
+    "kiro": _kiro,
 }
 """A vendor's own file, from access token, refresh token and account."""
 

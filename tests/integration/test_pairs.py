@@ -176,6 +176,9 @@ class Scenarios:
     def a_broken_stream(self) -> None:
         """An upstream that fails in mid-answer is an exception, or at least no finished answer."""
         for behaviour in ("cut", "broken", "unfinished", "tool-cut"):
+            if behaviour == "unfinished" and self._api_type == "kiro":
+                # Its streams have no last event that could be missing.
+                continue
             messages = self._sdk.begin("many words so that there is a middle")
             try:
                 answer = self.ask(behaviour, messages, stream=True, tools=(WEATHER,))

@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from aiproxy import ir
 from aiproxy.providers import PROVIDERS
+from aiproxy.simulator.sides import kiro_wire
 from aiproxy.wire import INBOUND
+from aiproxy.wire.contract import Inbound
 from tests.integration import logins
 from tests.integration.cases import API_TYPES, WIRES
 from tests.integration.program import Program, SimulatorProcess
@@ -42,6 +45,9 @@ BEHAVIOURS = (
 
 KEY = "client-key-canary"
 
+_WIRES: Mapping[str, Inbound] = {**INBOUND, kiro_wire.NAME: kiro_wire}
+"""As the simulator reads them."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -59,6 +65,8 @@ class World:
             wire = INBOUND[PROVIDERS[side].wire]
             body, path = logins.inner_call(side, seen["body"].encode())
             return wire.decode_request(body, path or wire.ROUTES[0])
+            wire = _WIRES[PROVIDERS[side].wire]
+            return wire.decode_request(seen["body"].encode(), wire.ROUTES[0])
         for wire in INBOUND.values():
             start = wire.ROUTES[0].partition("<")[0]
             if seen["path"].startswith(start):
