@@ -22,6 +22,8 @@ from aiproxy.providers.contract import AuthFile
 MAX_FILE_BYTES = 1024 * 1024
 """Logins are a few kilobytes; a larger file is something else."""
 
+_DATABASE = b"SQLite format 3\0"
+
 
 class Signature(NamedTuple):
     """What tells one state of a file from another; the change time sees a `chmod`, too."""
@@ -59,6 +61,11 @@ def read(path: str) -> Snapshot:
         raise CredentialError(f"{path}: there is no such file; log in to make one") from None
     except OSError as error:
         raise CredentialError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    if data.startswith(_DATABASE):
+        raise CredentialError(
+            f"{path}: is a database, which some vendors' programs keep their logins in; take the login"
+            " out of it and name a file that holds its JSON"
+        )
     if len(data) > MAX_FILE_BYTES:
         raise CredentialError(f"{path}: larger than {MAX_FILE_BYTES} bytes, so no auth file")
     try:

@@ -407,6 +407,7 @@ class FileTests(LoginsCase):
             ("", "empty"),
             ("sk-ant-api03-canary", "API key"),
             ("{", "no JSON"),
+            ("SQLite format 3\0\x10\0", "database"),
             ("[]", "no object"),
             ('{"key": "k-canary"}', "use api_type anthropic"),
             ('{"access": 5, "refresh": {}}', "cannot be understood"),

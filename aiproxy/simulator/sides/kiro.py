@@ -2,8 +2,7 @@
 Kiro: its conversation API at any number of endpoints, profiles, and three ways to renew a login.
 
 An endpoint whose name has "profile" in it serves only requests that name one, one with "plain" only
-those that name none, as the vendor's do. Model names have one more word than `behaviour` knows:
-"suspended" is an account that nobody may use.
+those that name none, as the vendor's do.
 Source: aiproxy.wire.kiro and aiproxy.providers.kiro, and the service's errors that people reported.
 """
 
@@ -49,7 +48,7 @@ EXTERNAL = Dialect(body="form", fields={"grant_type": "refresh_token", "client_i
 class Kiro:
     """
     logins: accounts of social logins; one called "demo" is there from the start.
-    idc, external: accounts of the other two ways.
+    idc, external: accounts of the other two ways. suspended: name of an account that may not call.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -57,17 +56,18 @@ class Kiro:
         self.logins.log_in("demo")
         self.idc = TokenService(stage, IDC)
         self.external = TokenService(stage, EXTERNAL)
+        self.suspended = ""
         self.routes: Mapping[tuple[str, str], Handler] = {
             ("POST", "/kiro/refreshToken"): self.logins.token,
             ("POST", "/kiro/token"): self.idc.token,
             ("POST", "/kiro/oauth2/token"): self.external.token,
             ("POST", "/kiro/ListAvailableProfiles"): self._profiles,
             ("POST", "/kiro/generateAssistantResponse"): self._generate,
-            ("POST", "/kiro/<endpoint>/generateAssistantResponse"): self._generate,
+            ("POST", "/kiro/<place>/generateAssistantResponse"): self._generate,
         }
 
     async def _generate(self, visit: Visit) -> None:
-        endpoint = visit.words.get("endpoint", "")
+        endpoint = visit.words.get("place", "")
         document = visit.document()
         has_profile = isinstance(document.get("profileArn"), str)
         if not self._is_paid(visit):
@@ -75,9 +75,6 @@ class Kiro:
         if ("profile" in endpoint and not has_profile) or ("plain" in endpoint and has_profile):
             words = "profileArn is required" if not has_profile else "Invalid profileArn"
             _refuse(visit, ErrorReply(400, "invalid_request", words))
-        elif b"suspended" in visit.received.body:
-            words = "Your account is temporarily suspended"
-            _refuse(visit, ErrorReply(403, "permission", words), "TEMPORARILY_SUSPENDED")
         else:
             await visit.call(kiro_wire)
 
@@ -87,10 +84,15 @@ class Kiro:
 
     def _is_paid(self, visit: Visit) -> bool:
         services = (self.logins, self.idc, self.external)
-        if any(service.bearer(visit) is not None for service in services):
+        accounts = [account for each in services if (account := each.bearer(visit)) is not None]
+        if not accounts:
+            words = "The bearer token included in the request is invalid."
+            _refuse(visit, ErrorReply(403, "permission", words))
+        elif accounts[0].name == self.suspended:
+            words = "Your account is temporarily suspended"
+            _refuse(visit, ErrorReply(403, "permission", words), "TEMPORARILY_SUSPENDED")
+        else:
             return True
-        words = "The bearer token included in the request is invalid."
-        _refuse(visit, ErrorReply(403, "permission", words))
         return False
 
 
