@@ -16,9 +16,10 @@ from aiproxy.messages import HttpReply, HttpRequest, Login, header
 from aiproxy.providers.contract import Change, Flow
 from aiproxy.providers.kiro_login import Members, lacking, member
 from aiproxy.providers.logins import number_at, rfc3339
-from aiproxy.providers.oauth import error_code, json_request
+from aiproxy.providers.oauth import error_code, json_request, named_pause
 from aiproxy.settings import Upstream
 from aiproxy.wire.jsontext import try_read
+from aiproxy.wire.kiro import error_of
 
 RENEW_BEFORE_SECONDS = 300.0
 """Tokens live for about an hour."""
@@ -57,7 +58,7 @@ def renew(login: Login, upstream: Upstream, now: float) -> Flow:
     if not login.refresh_token:
         raise CredentialDisabled("this login has no refresh token; log in with Kiro again")
     reply = yield _renewal(login, upstream)
-    answer = _accepted(reply, "the renewal of the login")
+    answer = _accepted(reply)
     # Kiro's own service writes camel case, OAuth servers snake case.
     members = Members("ours" if "access_token" in answer else "vendor", answer)
     if not members.text("access_token"):
@@ -115,7 +116,7 @@ def _form(url: str, fields: Mapping[str, str]) -> HttpRequest:
     return HttpRequest("POST", url, headers, urlencode(given).encode())
 
 
-def _accepted(reply: HttpReply, what: str) -> Mapping[str, Any]:
+def _accepted(reply: HttpReply) -> Mapping[str, Any]:
     """
     The object in a good reply.
 
@@ -125,20 +126,14 @@ def _accepted(reply: HttpReply, what: str) -> Mapping[str, Any]:
     answer = try_read(reply.body, dict[str, Any])
     if 200 <= reply.status < 300:
         if answer is None:
-            raise CredentialError(f"{what} was not answered with JSON")
+            raise CredentialError("the renewal of the login was not answered with JSON")
         return answer
     code = error_code(answer or {}) or _error_type(reply)
-    said = f"{what} was refused ({reply.status} {code}".rstrip() + ")"
+    said = f"the renewal of the login was refused ({reply.status} {code}".rstrip() + ")"
     is_final = reply.status in (401, 403) or (reply.status < 500 and code.lower() in _FINAL)
     if is_final and (answer is not None or not reply.body):
         raise CredentialDisabled(f"{said}; log in with Kiro again")
-    raise CredentialError(said, retry_after=_pause(reply))
-
-
-def _pause(reply: HttpReply) -> float | None:
-    """Seconds that the service named."""
-    seconds = number_at({"": header(reply.headers, "retry-after")}, "")
-    return seconds if seconds is not None and 0 <= seconds < _LONGEST_LIFE_SECONDS else None
+    raise CredentialError(said, retry_after=named_pause(reply))
 
 
 def _error_type(reply: HttpReply) -> str:
@@ -168,12 +163,22 @@ def discover(login: Login, upstream: Upstream, now: float) -> Flow:
     if "profile_arn" not in missing:
         return changes
     reply = yield _profiles(login, upstream)
-    if reply.status in (401, 429) or reply.status >= 500:
-        raise CredentialError(
-            f"the list of profiles was refused ({reply.status})", retry_after=_pause(reply)
-        )
     arn = _first_profile(reply)
-    return changes + (_changes(login, {"profile_arn": arn}) if arn else (_checked(login),))
+    if arn:
+        return changes + _changes(login, {"profile_arn": arn})
+    # Trouble proves nothing: the call that waits may succeed all the same, the next one asks again.
+    return (*changes, _checked(login)) if _has_none(reply) else changes
+
+
+def _has_none(reply: HttpReply) -> bool:
+    """Whether the account has no profile, or may not list any."""
+    if 200 <= reply.status < 300:
+        return try_read(reply.body, dict[str, Any]) is not None
+    return reply.status in (400, 403, 404) and error_of(reply.status, reply.body).kind in (
+        "invalid_request",
+        "permission",
+        "not_found",
+    )
 
 
 def _checked(login: Login) -> Change:

@@ -44,7 +44,7 @@ def granted(reply: HttpReply, is_final: Callable[[int, str], bool]) -> Mapping[s
     said = f"{reply.status} {code}".rstrip()
     if is_final(reply.status, code):
         raise CredentialDisabled(f"the login has ended ({said}): log in again")
-    raise CredentialError(f"the login service refused ({said})", retry_after=_pause(reply))
+    raise CredentialError(f"the login service refused ({said})", retry_after=named_pause(reply))
 
 
 def lifetime(document: Mapping[str, Any], now: float) -> float | None:
@@ -67,7 +67,7 @@ def error_code(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def _pause(reply: HttpReply) -> float | None:
+def named_pause(reply: HttpReply) -> float | None:
     """Seconds that the service named; the endpoints write no dates."""
     seconds = number_at({"": header(reply.headers, "retry-after")}, "")
     if seconds is None or seconds != seconds:

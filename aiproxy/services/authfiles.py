@@ -63,8 +63,8 @@ def read(path: str) -> Snapshot:
         raise CredentialError(f"{path}: {error.strerror or 'cannot be read'}") from None
     if data.startswith(_DATABASE):
         raise CredentialError(
-            f"{path}: is a database, which some vendors' programs keep their logins in; take the login"
-            " out of it and name a file that holds its JSON"
+            f"{path}: is a database, where some vendors' programs keep logins; take the JSON out"
+            " of it, and name a file with that"
         )
     if len(data) > MAX_FILE_BYTES:
         raise CredentialError(f"{path}: larger than {MAX_FILE_BYTES} bytes, so no auth file")

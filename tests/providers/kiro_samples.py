@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiproxy.messages import Credential, HttpReply, HttpRequest, Login
-from aiproxy.providers import API_TYPES
-from aiproxy.providers.contract import AuthFile, Change, Flow, Pause
+from aiproxy.providers.contract import AuthFile, Flow, Pause
 from aiproxy.providers.kiro import KIRO
-from aiproxy.settings import Upstream, parse
-from tests.settings.samples import source
+from aiproxy.settings import Upstream
+from tests.providers.samples import configured, driven
 
 NOW = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""
@@ -101,13 +100,8 @@ def credential(document: Mapping[str, Any] = OURS) -> Credential:
 
 
 def upstream(lines: str = "") -> Upstream:
-    """An upstream of this api_type with these lines more."""
-    text = ["upstreams:", "  - name: k", "    api_type: kiro", "    auth_files: [login.json]"]
-    text += [f"    {line}" for line in lines.splitlines()]
-    world = source()
-    known = type(world)(world.path, world.environ, world.read_file, API_TYPES)
-    (only,) = parse("\n".join(text) + "\n", known).upstreams
-    return only
+    """An upstream of this api_type; lines: more of its configuration."""
+    return configured("kiro", lines)
 
 
 def reply(status: int, body: Any = None, *headers: tuple[str, str]) -> HttpReply:
@@ -122,15 +116,6 @@ def first_request(flow: Flow) -> HttpRequest:
     return asked
 
 
-def outcome(flow: Flow, answer: HttpReply) -> dict[str, Any]:
-    """What the file is to say after the answer, by member. Raises: as the flow does."""
-    try:
-        flow.send(answer)
-    except StopIteration as end:
-        return changed(end.value)
-    raise AssertionError("the flow asks for more")
-
-
-def changed(changes: tuple[Change, ...]) -> dict[str, Any]:
-    assert all(len(change.path) == 1 for change in changes)
-    return {change.path[0]: change.value for change in changes}
+def outcome(flow: Flow, *answers: HttpReply) -> dict[str, Any]:
+    """What the file is to say after these answers, by member. Raises: as the flow does."""
+    return driven(flow, *answers)[1]
