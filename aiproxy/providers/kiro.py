@@ -143,10 +143,12 @@ class Kiro(LoginProvider):
             return replace(said, retry_after=_SUSPENDED_SECONDS)
         if said.code in _MODEL_ONLY:
             return replace(said, model_only=True)
-        if said.kind != "quota" or said.retry_after is not None:
+        if said.kind != "quota":
             return said
+        # It is given back with time, unlike a balance.
         pause = _until_next("day" if said.code == _DAILY else "month", now)
-        return replace(said, retry_after=min(pause, _ASKED_AGAIN_SECONDS))
+        given_back = said.retry_after or min(pause, _ASKED_AGAIN_SECONDS)
+        return replace(said, kind="rate_limit", retry_after=given_back)
 
     # ── logins ──
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from aiproxy.providers import API_TYPES as KINDS
 from aiproxy.providers import PROVIDERS
+from aiproxy.simulator.sides.kiro import PROFILE
 
 API_TYPES = tuple(name for name in PROVIDERS if KINDS[name].credentials == "auth_files")
 
@@ -41,7 +42,7 @@ def _antigravity(access: str, refresh: str, account: str) -> dict[str, Any]:
     return {"type": "antigravity", **tokens, "expires_in": 3599, "timestamp": 1}
 def _kiro(access: str, refresh: str, account: str) -> dict[str, Any]:
     tokens = {"accessToken": access, "refreshToken": refresh}
-    return {**tokens, "authMethod": "social", "provider": "Google"}
+    return {**tokens, "authMethod": "social", "provider": "Google", "profileArn": PROFILE}
 
 
 DOCUMENTS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {

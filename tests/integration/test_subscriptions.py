@@ -1,5 +1,5 @@
 """
-Upstreams that are paid by a login: codex and claudecode, against their simulated vendors.
+Upstreams that are paid by a login: codex, claudecode and kiro, against their simulated vendors.
 
 What the SDKs get from them is test_pairs' affair.
 """
@@ -22,7 +22,7 @@ from tests.integration.cases import WIRES, ProgramCase, body, outside, path
 from tests.integration.http import Arriving, post
 from tests.integration.program import Program
 
-API_TYPES = ("codex", "claudecode")
+API_TYPES = ("codex", "claudecode", "kiro")
 WORDS = ("echo", "no-output-echo", "tool")
 
 
@@ -67,7 +67,7 @@ class LoginCase(ProgramCase):
         return await self.start("upstreams:\n" + text)
 
     async def logged_in(self, *accounts: str, more: str = "") -> Program:
-        """The same, with new logins of these accounts at both vendors."""
+        """The same, with new logins of these accounts at all vendors."""
         files = {kind: [self.log_in(kind, name) for name in accounts] for kind in API_TYPES}
         return await self.upstreams(files, more)
 
@@ -150,7 +150,7 @@ class AccountTests(LoginCase):
                     self.assertEqual(answer.status, 429, answer.data)
                     self.assertGreater(int(answer.headers["retry-after"]), 1000)
                     self.assertIn("application/json", answer.headers["content-type"])
-        self.assertEqual(len(self.vendor.record.requests), 4)
+        self.assertEqual(len(self.vendor.record.requests), 2 * len(API_TYPES))
 
     @outside
     async def test_the_vendors_words(self) -> None:
@@ -170,6 +170,7 @@ class AccountTests(LoginCase):
         documents: dict[str, dict[str, Any]] = {
             "codex": {"OPENAI_API_KEY": "sk-proj-canary-12345678"},
             "claudecode": {"tokens": {"access_token": "canary"}},
+            "kiro": {"clientId": "c", "clientSecret": "canary"},
         }
         files = {api_type: [self.folder / f"{api_type}.json"] for api_type in API_TYPES}
         for api_type, document in documents.items():

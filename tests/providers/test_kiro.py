@@ -280,9 +280,9 @@ class JudgementTests(SynchronousTestCase):
             (400, {"reason": "TOOL_USE_INVALID"}, "invalid_request"),
             (400, {"reason": "IMAGE_TOO_LARGE"}, "invalid_request"),
             (401, {"message": "no"}, "authentication"),
-            (402, {"reason": "MONTHLY_REQUEST_COUNT"}, "quota"),
-            (402, {"reason": "OVERAGE_REQUEST_LIMIT_EXCEEDED"}, "quota"),
-            (402, {"__type": "ServiceQuotaExceededException"}, "quota"),
+            (402, {"reason": "MONTHLY_REQUEST_COUNT"}, "rate_limit"),
+            (402, {"reason": "OVERAGE_REQUEST_LIMIT_EXCEEDED"}, "rate_limit"),
+            (402, {"__type": "ServiceQuotaExceededException"}, "rate_limit"),
             (402, {"reason": "CONVERSATION_LIMIT"}, "context_length"),
             (
                 403,
@@ -293,7 +293,7 @@ class JudgementTests(SynchronousTestCase):
             (403, {"reason": "FEATURE_NOT_SUPPORTED"}, "permission"),
             (404, {"__type": "ResourceNotFoundException"}, "not_found"),
             (409, {"__type": "ConflictException"}, "conflict"),
-            (429, {"reason": "DAILY_REQUEST_COUNT"}, "quota"),
+            (429, {"reason": "DAILY_REQUEST_COUNT"}, "rate_limit"),
             (429, {"reason": "INSUFFICIENT_MODEL_CAPACITY"}, "overloaded"),
             (429, {"message": "slow"}, "rate_limit"),
             (500, {"reason": "MODEL_TEMPORARILY_UNAVAILABLE"}, "overloaded"),
@@ -309,7 +309,7 @@ class JudgementTests(SynchronousTestCase):
         """A body that names no exception leaves that to a header."""
         named = ("x-amzn-ErrorType", "com.amazon.x#ServiceQuotaExceededException:http://x/")
         said = judged(400, {"message": "enough"}, named)
-        self.assertEqual((said.kind, said.code), ("quota", "ServiceQuotaExceededException"))
+        self.assertEqual((said.kind, said.code), ("rate_limit", "ServiceQuotaExceededException"))
         said = judged(400, {"message": "m", "reason": "INVALID_MODEL_ID"}, named)
         self.assertEqual(said.code, "INVALID_MODEL_ID")
 

@@ -2,7 +2,8 @@
 Kiro: its conversation API at any number of endpoints, profiles, and three ways to renew a login.
 
 An endpoint whose name has "profile" in it serves only requests that name one, one with "plain" only
-those that name none, as the vendor's do.
+those that name none, as the vendor's do. An account whose name begins with "spent" has used up its
+month, one that begins with "suspended" may not call.
 Source: aiproxy.wire.kiro and aiproxy.providers.kiro, and the service's errors that people reported.
 """
 
@@ -48,7 +49,7 @@ EXTERNAL = Dialect(body="form", fields={"grant_type": "refresh_token", "client_i
 class Kiro:
     """
     logins: accounts of social logins; one called "demo" is there from the start.
-    idc, external: accounts of the other two ways. suspended: name of an account that may not call.
+    idc, external: accounts of the other two ways.
     """
 
     def __init__(self, stage: Stage) -> None:
@@ -56,7 +57,6 @@ class Kiro:
         self.logins.log_in("demo")
         self.idc = TokenService(stage, IDC)
         self.external = TokenService(stage, EXTERNAL)
-        self.suspended = ""
         self.routes: Mapping[tuple[str, str], Handler] = {
             ("POST", "/kiro/refreshToken"): self.logins.token,
             ("POST", "/kiro/token"): self.idc.token,
@@ -88,7 +88,10 @@ class Kiro:
         if not accounts:
             words = "The bearer token included in the request is invalid."
             _refuse(visit, ErrorReply(403, "permission", words))
-        elif accounts[0].name == self.suspended:
+        elif accounts[0].name.startswith("spent"):
+            words = "You have reached the limit of requests for this month."
+            _refuse(visit, ErrorReply(402, "quota", words), "MONTHLY_REQUEST_COUNT")
+        elif accounts[0].name.startswith("suspended"):
             words = "Your account is temporarily suspended"
             _refuse(visit, ErrorReply(403, "permission", words), "TEMPORARILY_SUSPENDED")
         else:

@@ -65,12 +65,14 @@ class SideTests(TestCase):
         ):
             self.assertEqual((await self.ask(token, place, **more)).status, status, place)
 
-    async def test_suspended(self) -> None:
-        """An account that may not call is told so."""
-        token = self.side.logins.log_in("ann").access_token
-        self.side.suspended = "ann"
-        refused = await self.ask(token)
-        self.assertEqual((refused.status, refused.json["reason"]), (403, "TEMPORARILY_SUSPENDED"))
+    async def test_accounts(self) -> None:
+        """An account that may not call, or has used up its month, is told so."""
+        for name, status, reason in (
+            ("suspended", 403, "TEMPORARILY_SUSPENDED"),
+            ("spent", 402, "MONTHLY_REQUEST_COUNT"),
+        ):
+            refused = await self.ask(self.side.logins.log_in(name).access_token)
+            self.assertEqual((refused.status, refused.json["reason"]), (status, reason))
 
     async def test_renewals(self) -> None:
         """Each kind of login has its own service, whose tokens are good for calls."""
