@@ -23,7 +23,7 @@ from aiproxy.providers import kiro_flows
 from aiproxy.providers.contract import AuthFile, Call, Flow, LoginProvider, Prepared
 from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.kiro_flows import filled
-from aiproxy.providers.kiro_login import lacking, read_login
+from aiproxy.providers.kiro_login import lacking, read_login, region_of
 from aiproxy.providers.outgoing import with_overrides
 from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire import OUTBOUND, kiro
@@ -81,12 +81,12 @@ class _Endpoint:
 @dataclass(frozen=True, slots=True)
 class _Prepared(Prepared):
     """
-    origin: that its messages name. further: endpoints for `elsewhere`.
+    endpoints: this one, and those for `elsewhere`. origin: that its messages name.
     profile: that the request names. spare: to name when the service insists on one.
     """
 
+    endpoints: tuple[_Endpoint, ...] = ()
     origin: str = kiro.ORIGIN
-    further: tuple[_Endpoint, ...] = ()
     profile: str = ""
     spare: str = ""
 
@@ -109,22 +109,20 @@ class Kiro(LoginProvider):
         request = replace(call.decode(), model=model, cache_key=conversation_key(call))
         encoded = encode_for(OUTBOUND[self.wire], request)
         profile = login.details["profile_arn"] or upstream.metadata["profile_arn"]
-        first, *further = _endpoints(login, upstream, profile)
         headers = with_overrides(_headers(call, login, upstream), upstream.http_headers)
         prepared = _Prepared(
-            HttpRequest("POST", first.url, headers, encoded.body),
+            HttpRequest("POST", "", headers, encoded.body),
             stream=True,
             losses=encoded.losses,
-            further=tuple(further),
+            endpoints=_endpoints(login, upstream, profile),
             spare=_spare(login, upstream),
         )
-        return _at(_naming(prepared, profile), first)
+        return _naming(prepared, profile)
 
     def elsewhere(self, prepared: Prepared, upstream: Upstream) -> Iterator[Prepared]:
         if isinstance(prepared, _Prepared):
-            alone = replace(prepared, further=())
             # Each is made when it is asked for: a body can be large.
-            yield from (_at(alone, endpoint) for endpoint in prepared.further)
+            yield from (_at(prepared, (endpoint,)) for endpoint in prepared.endpoints[1:])
 
     def mended(self, prepared: Prepared, error: ErrorReply) -> Prepared | None:
         """What names a profile names none, and the other way round: accounts differ in this."""
@@ -168,19 +166,20 @@ class Kiro(LoginProvider):
         return kiro_flows.discover(login, upstream, now)
 
 
-def _endpoints(login: Login, upstream: Upstream, profile: str) -> list[_Endpoint]:
-    """Where to ask, in this order: at least one."""
+def _endpoints(login: Login, upstream: Upstream, profile: str) -> tuple[_Endpoint, ...]:
+    """All that the table has, in the region of the models."""
     if upstream.base_url:
-        return [_Endpoint(upstream.base_url + _PATH)]
-    table = kiro_flows.place(upstream, login, "endpoints", login.details["api_region"])
+        return (_Endpoint(upstream.base_url + _PATH),)
+    region = region_of(profile) or login.details["api_region"]
+    table = kiro_flows.place(upstream, login, "endpoints", region)
     entries = [entry.split() for entry in table.split(",")]
-    known = [
+    endpoints = tuple(
         _Endpoint(url, origin or kiro.ORIGIN, "profile" in needs)
         for url, origin, *needs in ([*entry, "", ""] for entry in entries if entry)
-    ]
-    if not known:
+    )
+    if not endpoints:
         raise CredentialError("the upstream's metadata names no endpoints")
-    return [each for each in known if profile or not each.needs_profile] or known
+    return endpoints
 
 
 def _headers(call: Call, login: Login, upstream: Upstream) -> Headers:
@@ -205,20 +204,22 @@ def _spare(login: Login, upstream: Upstream) -> str:
     return upstream.metadata[f"{key}_profile_arn"]
 
 
-def _at(prepared: _Prepared, endpoint: _Endpoint) -> _Prepared:
-    """The request for that endpoint."""
-    body = prepared.http.body
-    if endpoint.origin != prepared.origin:
-        body = kiro.with_origin(body, endpoint.origin)
-    http = replace(prepared.http, url=endpoint.url, body=body)
-    return replace(prepared, http=http, origin=endpoint.origin)
+def _at(prepared: _Prepared, endpoints: tuple[_Endpoint, ...]) -> _Prepared:
+    """The request for the first of these."""
+    body, origin = prepared.http.body, endpoints[0].origin
+    if origin != prepared.origin:
+        body = kiro.with_origin(body, origin)
+    http = replace(prepared.http, url=endpoints[0].url, body=body)
+    return replace(prepared, http=http, origin=origin, endpoints=endpoints)
 
 
 def _naming(prepared: _Prepared, profile: str) -> _Prepared:
-    """The request with that profile, "" for none."""
+    """The request with that profile, "" for none, where that will do."""
     value = raw(profile) if profile else None
     http = replace(prepared.http, body=with_member(prepared.http.body, "profileArn", value))
-    return replace(prepared, http=http, profile=profile)
+    known = prepared.endpoints
+    serving = tuple(each for each in known if profile or not each.needs_profile)
+    return _at(replace(prepared, http=http, profile=profile), serving or known)
 
 
 def _uuid_of(text: str) -> str:

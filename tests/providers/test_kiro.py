@@ -239,8 +239,11 @@ class BodyTests(SynchronousTestCase):
 
     def test_configured_profile(self) -> None:
         """The operator's profile stands in where the file has none."""
-        lines = "metadata: {profile_arn: 'arn:mine'}"
-        self.assertEqual(body(prepared(IDC, lines))["profileArn"], "arn:mine")
+        mine = "arn:aws:codewhisperer:eu-west-1:1:profile/mine"
+        lines = f"metadata: {{profile_arn: '{mine}'}}"
+        sent = prepared(IDC, lines)
+        self.assertEqual(body(sent)["profileArn"], mine)
+        self.assertIn("//runtime.eu-west-1.", sent.http.url)
         self.assertEqual(body(prepared(OURS, lines))["profileArn"], ARN)
 
 
@@ -253,7 +256,9 @@ class MendingTests(SynchronousTestCase):
         mended = KIRO.mended(with_one, self.refusal)
         assert mended is not None
         self.assertNotIn("profileArn", body(mended))
-        self.assertEqual(origins(elsewhere(mended)[0]), ["CLI", "CLI"])
+        self.assertIn("//q.eu-central-1.", mended.http.url)
+        self.assertEqual(origins(mended), ["CLI", "CLI"])
+        self.assertEqual(elsewhere(mended), [])
         for document, key in ((IDC, "builder_id"), (without(SOCIAL, "profileArn"), "social")):
             mended = KIRO.mended(prepared(document), replace(self.refusal, status=403))
             assert mended is not None
