@@ -21,14 +21,12 @@ from aiproxy.errors import CredentialError, ErrorReply
 from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login, header
 from aiproxy.providers import kiro_flows
 from aiproxy.providers.contract import AuthFile, Call, Flow, LoginProvider, Prepared
-from aiproxy.providers.conversation import conversation_key
 from aiproxy.providers.kiro_flows import filled
 from aiproxy.providers.kiro_login import lacking, read_login, region_of
-from aiproxy.providers.outgoing import with_overrides
+from aiproxy.providers.outgoing import translated, with_overrides
 from aiproxy.settings import ApiType, Upstream
-from aiproxy.wire import OUTBOUND, kiro
+from aiproxy.wire import kiro
 from aiproxy.wire.jsontext import raw, with_member
-from aiproxy.wire.relay import encode_for
 
 METADATA: Final[Mapping[str, str]] = {
     # URL, origin and, where it is so, "profile" for an endpoint that a profile must be named to;
@@ -106,8 +104,7 @@ class Kiro(LoginProvider):
         login = credential.login
         if login is None:
             raise CredentialError("kiro is paid by auth files")
-        request = replace(call.decode(), model=model, cache_key=conversation_key(call))
-        encoded = encode_for(OUTBOUND[self.wire], request)
+        encoded = translated(call, self.wire, model)
         profile = login.details["profile_arn"] or upstream.metadata["profile_arn"]
         headers = with_overrides(_headers(call, login, upstream), upstream.http_headers)
         prepared = _Prepared(

@@ -36,6 +36,9 @@ CONTINUE = "Continue"
 JSON_ONLY = "Answer with one JSON object and nothing else."
 JSON_SCHEMA = "The JSON object conforms to this schema: "
 
+_SESSION = re.compile(r"session_(?:id\W{1,6})?([0-9a-fA-F-]{36})")
+"""Claude Code's session within the `user_id` that it sends."""
+
 
 def encode_request(request: ir.Request) -> Encoded:
     """
@@ -76,11 +79,12 @@ def conversation_id(request: ir.Request) -> str:
     """
     A UUID that all requests of one conversation share, and those of another do not.
 
-    Made of the conversation's key, when one is known, and the first thing its user said: clients
-    ask for titles and the like beside a conversation, under its key.
+    Made of the client's session, when it tells, and the first thing its user said.
     """
+    session = _SESSION.search(request.user) if request.user else None
+    key = request.cache_key or (session[1] if session is not None else "")
     first = next((turn for turn in request.turns if turn.role == "user"), None)
-    digest = hashlib.sha256(request.cache_key.encode("utf-8", "replace"))
+    digest = hashlib.sha256(key.encode("utf-8", "replace"))
     for part in first.parts if first is not None else ():
         if isinstance(part, ir.Text):
             digest.update(b"\0" + part.text.encode("utf-8", "replace"))

@@ -97,17 +97,20 @@ class ShapeTests(SynchronousTestCase):
             self.assertRaises(BadRequest, kiro.encode_request, asked)
 
     def test_conversation_id(self) -> None:
-        """The next turn has the same id; another beginning or key has another."""
+        """The next turn has the same id; another beginning or session has another."""
         first = request(user("a"))
         later = request(user("a"), assistant("b"), user("c"), model="other")
         one = state(first)["conversationId"]
         self.assertEqual(state(later)["conversationId"], one)
+        session = "5a3c6f1e-0b52-4b1e-9d0d-8f7a6c5b4a39"
         others = (
             request(user("b")),
             request(user("a"), cache_key="k"),
+            request(user("a"), user=f"user_1_account__session_{session}"),
+            request(user("a"), user=f'{{"session_id":"{session[:-1]}0"}}'),
             request(user("a", image())),
         )
-        self.assertEqual(len({one, *(state(other)["conversationId"] for other in others)}), 4)
+        self.assertEqual(len({one, *(state(other)["conversationId"] for other in others)}), 6)
         self.assertEqual(state(request(user("a"), user="me"))["conversationId"], one)
 
     def test_output_formats(self) -> None:
