@@ -20,7 +20,7 @@ from aiproxy.wire.conversation import (
     leading_instructions,
     settled,
 )
-from aiproxy.wire.jsontext import raw, read_request, text_of, with_member, write
+from aiproxy.wire.jsontext import read_request, text_of, write
 from aiproxy.wire.kiro.effort import model_fields
 from aiproxy.wire.kiro.shapes import NAME
 from aiproxy.wire.kiro.tools import ToolShelf
@@ -95,22 +95,19 @@ def conversation_id(request: ir.Request) -> str:
 
 def with_origin(body: bytes, origin: str) -> bytes:
     """An encoded request whose user's messages name another origin."""
-    text = _members(body)["conversationState"]
-    state = _members(text)
+    document = _members(body)
+    state = _members(document["conversationState"])
     history = read_request(state["history"], list[msgspec.Raw])
     changed = {
-        **state,
         "history": [_from(message, origin) for message in history],
         "currentMessage": _from(state["currentMessage"], origin),
     }
-    return with_member(body, "conversationState", raw(changed))
+    return write({**document, "conversationState": {**state, **changed}})
 
 
-def _from(message: ir.JSON, origin: str) -> ir.JSON:
+def _from(message: ir.JSON, origin: str) -> Any:
     said = _members(message).get("userInputMessage")
-    if said is None:
-        return message
-    return raw({"userInputMessage": msgspec.Raw(with_member(bytes(said), "origin", raw(origin)))})
+    return message if said is None else {"userInputMessage": {**_members(said), "origin": origin}}
 
 
 def _members(body: bytes | ir.JSON) -> dict[str, ir.JSON]:
