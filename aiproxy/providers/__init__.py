@@ -1,7 +1,7 @@
 """
 Where bytes go, and who pays: one module per api_type, or one row of `apikey` for a plain key.
 
-`API_TYPES` lists every api_type a configuration may name; `PROVIDERS` those that can be used.
+`PROVIDERS` lists every api_type; `API_TYPES` is what a configuration needs to know of them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,4 @@ PROVIDERS: Mapping[str, Provider] = {
     )
 }
 
-_SUBSCRIPTIONS = ("codex", "claudecode", "geminicli", "antigravity", "kiro")
-
-API_TYPES: Mapping[str, ApiType] = {
-    **{name: provider.settings for name, provider in PROVIDERS.items()},
-    **{name: ApiType("auth_files") for name in _SUBSCRIPTIONS if name not in PROVIDERS},
-}
+API_TYPES: Mapping[str, ApiType] = {name: provider.settings for name, provider in PROVIDERS.items()}

@@ -40,6 +40,8 @@ def _geminicli(access: str, refresh: str, account: str) -> dict[str, Any]:
 def _antigravity(access: str, refresh: str, account: str) -> dict[str, Any]:
     tokens = {"access_token": access, "refresh_token": refresh}
     return {"type": "antigravity", **tokens, "expires_in": 3599, "timestamp": 1}
+
+
 def _kiro(access: str, refresh: str, account: str) -> dict[str, Any]:
     tokens = {"accessToken": access, "refreshToken": refresh}
     return {**tokens, "authMethod": "social", "provider": "Google", "profileArn": PROFILE}

@@ -81,15 +81,6 @@ class CheckTests(TwistdCase):
         )
         await self.assert_refused(f"{path}:2: listen", "--check", "--config", path)
 
-    @outside
-    async def test_unsupported(self) -> None:
-        """An api_type that this version cannot speak is a warning."""
-        text = CONFIG + upstream("b", "http://127.0.0.1:1").replace("anthropic", "kiro")
-        text = text.replace("name: b\n", "name: b\n    auth_files: x.json\n")
-        child = self.twistd("-n", "aiproxy", "--check", "--config", self.file(text))
-        self.assertEqual(await child.ended(), 0)
-        self.assertRegex(child.output(), "upstream b: api_type kiro is not supported")
-
 
 class StartTests(TwistdCase):
     """What it takes to run."""

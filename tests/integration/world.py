@@ -62,11 +62,9 @@ class World:
             seen = json.load(reply)["requests"][-1]
         side = seen["path"].split("/")[1]
         if side in logins.API_TYPES:
-            wire = INBOUND[PROVIDERS[side].wire]
+            wire = _WIRES[PROVIDERS[side].wire]
             body, path = logins.inner_call(side, seen["body"].encode())
             return wire.decode_request(body, path or wire.ROUTES[0])
-            wire = _WIRES[PROVIDERS[side].wire]
-            return wire.decode_request(seen["body"].encode(), wire.ROUTES[0])
         for wire in INBOUND.values():
             start = wire.ROUTES[0].partition("<")[0]
             if seen["path"].startswith(start):
