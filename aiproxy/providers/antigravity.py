@@ -27,7 +27,7 @@ from aiproxy.providers.codeassist.provider import (
 from aiproxy.providers.contract import AuthFile, Call, Envelope
 from aiproxy.providers.logins import mistaken, text_at
 from aiproxy.settings import ApiType, Upstream
-from aiproxy.wire.jsontext import raw, try_read
+from aiproxy.wire.jsontext import raw, read_member
 from aiproxy.wire.losses import Losses
 
 _METADATA = MappingProxyType(
@@ -134,7 +134,7 @@ def _kind(model: str, request: Mapping[str, JSON]) -> str:
 
 def _tool_kinds(request: Mapping[str, JSON]) -> set[str]:
     """What tools there are: functions, or Google's own."""
-    tools = try_read(request.get("tools", JSON()), list[dict[str, JSON]]) or ()
+    tools = read_member(request, "tools", list[dict[str, JSON]]) or ()
     return {name for tool in tools for name in tool}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from aiproxy.providers.contract import Call, Prepared
 from aiproxy.wire import INBOUND, OUTBOUND
 from aiproxy.wire.gemini.contents_out import OPENING
 from tests import corpus
+from tests.provider_contract import CANARY, ProviderContract
 from tests.providers.codeassist.samples import FLAT, NESTED, VENDOR
 from tests.providers.samples import PATHS, call, configured, provider, read_login, value
 from tests.providers.samples import prepared as prepared_for
@@ -47,6 +48,16 @@ def sent(of: Prepared) -> dict[str, Any]:
 
 def lost(of: Prepared) -> set[str]:
     return {loss.feature for loss in of.losses}
+
+
+class ContractTests(ProviderContract, SynchronousTestCase):
+    api_type = "antigravity"
+    document: ClassVar = {**FLAT, "access_token": CANARY, "refresh_token": CANARY}
+
+    def test_the_vendors_file(self) -> None:
+        """There is none: what is read has a place for a flag, and is never printed."""
+        self.assertTrue(self.login().is_ours)
+        self.assertNotIn(CANARY, repr(self.login()))
 
 
 class FileTests(SynchronousTestCase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +16,7 @@ from aiproxy.providers.contract import Call, Prepared
 from aiproxy.wire import INBOUND, OUTBOUND
 from aiproxy.wire.gemini.contents_out import OPENING
 from tests import corpus
+from tests.provider_contract import CANARY, ProviderContract
 from tests.providers.codeassist.samples import FLAT, NESTED, VENDOR
 from tests.providers.samples import call, read_login, value
 from tests.providers.samples import prepared as prepared_for
@@ -37,6 +38,11 @@ def gemini(body: Any, path: str = "", headers: Headers = (), id: str = "id-1") -
 def sent(of: Prepared) -> dict[str, Any]:
     body: dict[str, Any] = json.loads(of.http.body)
     return body
+
+
+class ContractTests(ProviderContract, SynchronousTestCase):
+    api_type = "geminicli"
+    document: ClassVar = {**VENDOR, "access_token": CANARY, "refresh_token": CANARY}
 
 
 class FileTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from aiproxy.ir import JSON
 from aiproxy.wire.gemini.openapi import Alternatives, for_parameters
-from aiproxy.wire.jsontext import MAX_DEPTH, given, raw, try_read
+from aiproxy.wire.jsontext import MAX_DEPTH, given, raw, read_member, try_read
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.schemas import EMPTY, Members, edited
 
@@ -57,12 +57,12 @@ _NEWER = "parametersJsonSchema"
 
 
 def _required(members: Members) -> Members:
-    kind = try_read(members.get("type", JSON()), str) or ""
+    kind = read_member(members, "type", str) or ""
     if kind.lower() != "object" and not (not kind and "properties" in members):
         return members
-    if try_read(members.get("required", JSON()), list[str]):
+    if read_member(members, "required", list[str]):
         return members
-    properties = try_read(members.get("properties", JSON()), dict[str, JSON]) or {}
+    properties = read_member(members, "properties", dict[str, JSON]) or {}
     return {
         **members,
         "properties": raw({**properties, PLACEHOLDER: _NOTHING}),
@@ -75,8 +75,8 @@ def _required(members: Members) -> Members:
 
 def validated(config: dict[str, JSON], losses: Losses) -> dict[str, JSON]:
     """`toolConfig` that has calls checked; none may be forced then, but all may be forbidden."""
-    calling = try_read(config.get("functionCallingConfig", JSON()), dict[str, JSON]) or {}
-    mode = (try_read(calling.get("mode", JSON()), str) or "").upper()
+    calling = read_member(config, "functionCallingConfig", dict[str, JSON]) or {}
+    mode = (read_member(calling, "mode", str) or "").upper()
     if mode == "NONE":
         return config
     if mode == "ANY":
@@ -86,7 +86,7 @@ def validated(config: dict[str, JSON], losses: Losses) -> dict[str, JSON]:
 
 def capped(config: dict[str, JSON], most: str, losses: Losses) -> dict[str, JSON]:
     """`generationConfig` with no higher output limit than `most`; "" for any."""
-    asked = try_read(config.get("maxOutputTokens", JSON()), float)
+    asked = read_member(config, "maxOutputTokens", float)
     if asked is None or not most.isdecimal() or asked <= int(most):
         return config
     losses.approximated("max-output-tokens")
@@ -99,14 +99,14 @@ def budgeted(config: dict[str, JSON], losses: Losses) -> dict[str, JSON]:
 
     Levels are Gemini's. With too low a limit there is no thinking.
     """
-    thinking = try_read(config.get("thinkingConfig", JSON()), dict[str, JSON])
+    thinking = read_member(config, "thinkingConfig", dict[str, JSON])
     if not thinking:
         return config
     level = try_read(thinking.pop("thinkingLevel", JSON()), str)
-    budget = try_read(thinking.get("thinkingBudget", JSON()), float)
+    budget = read_member(thinking, "thinkingBudget", float)
     if level is not None:
         budget = _BUDGETS.get(level.upper(), _BUDGETS["HIGH"])
-    limit = try_read(config.get("maxOutputTokens", JSON()), float)
+    limit = read_member(config, "maxOutputTokens", float)
     if budget is not None and limit is not None and budget >= limit:
         budget = limit - 1
         losses.approximated("thinking-budget")

@@ -25,7 +25,7 @@ from aiproxy.settings import Upstream
 from aiproxy.wire.contract import Encoded
 from aiproxy.wire.gemini.contents_out import OPENING
 from aiproxy.wire.gemini.spelling import camel_case
-from aiproxy.wire.jsontext import raw, read_request, text_of, try_read, write
+from aiproxy.wire.jsontext import raw, read_member, read_request, text_of, try_read, write
 from aiproxy.wire.losses import Losses, feature_name
 
 _API = "/v1internal"
@@ -211,7 +211,7 @@ def _begun(contents: JSON) -> JSON:
 
 
 def _role(content: Mapping[str, JSON]) -> str:
-    return try_read(content.get("role", JSON()), str) or ""
+    return read_member(content, "role", str) or ""
 
 
 def _countable(request: Mapping[str, JSON]) -> list[JSON]:
@@ -221,7 +221,7 @@ def _countable(request: Mapping[str, JSON]) -> list[JSON]:
     The instructions and the tools come first, as what the user says.
     """
     inner = member(request, "generateContentRequest") or request
-    contents = try_read(inner.get("contents", JSON(b"[]")), list[JSON]) or []
+    contents = read_member(inner, "contents", list[JSON]) or []
     before = [*_instructions(inner)]
     if "tools" in inner:
         before.append(raw({"text": text_of(inner["tools"])}))
@@ -229,10 +229,10 @@ def _countable(request: Mapping[str, JSON]) -> list[JSON]:
 
 
 def _instructions(request: Mapping[str, JSON]) -> Iterator[JSON]:
-    parts = member(request, "systemInstruction").get("parts", JSON(b"[]"))
-    yield from try_read(parts, list[JSON]) or ()
+    instruction = member(request, "systemInstruction")
+    yield from read_member(instruction, "parts", list[JSON]) or ()
 
 
 def member(request: Mapping[str, JSON], name: str) -> dict[str, JSON]:
     """The object called `name` in `request`, empty when there is none."""
-    return try_read(request.get(name, JSON()), dict[str, JSON]) or {}
+    return read_member(request, name, dict[str, JSON]) or {}

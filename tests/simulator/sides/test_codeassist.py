@@ -6,17 +6,11 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from twisted.internet import reactor as _reactor
-from twisted.internet.defer import maybeDeferred
-from twisted.trial.unittest import TestCase
-
 from aiproxy.framing import sse
-from aiproxy.simulator import Simulator
 from aiproxy.simulator.sides.codeassist import CodeAssist
 from aiproxy.simulator.sides.oauth import Grant
 from tests.integration.http import Arriving, get, post
-
-reactor: Any = _reactor
+from tests.simulator.sides.cases import SideCase
 
 HI = [{"role": "user", "parts": [{"text": "hi"}]}]
 ENVELOPES: dict[str, dict[str, Any]] = {
@@ -32,26 +26,26 @@ ENVELOPES: dict[str, dict[str, Any]] = {
 OWN = {"geminicli": {"session_id": "s"}, "antigravity": {"sessionId": "-5"}}
 
 
-class SideCase(TestCase):
-    timeout = 30
+class CodeAssistCase(SideCase):
+    """Both of its names."""
+
+    side = "geminicli"
 
     def setUp(self) -> None:
-        self.simulator = Simulator(reactor)
-        port = reactor.listenTCP(0, self.simulator.site(), interface="127.0.0.1")
-        self.addCleanup(maybeDeferred, port.stopListening)
-        self.url = f"http://127.0.0.1:{port.getHost().port}"
+        super().setUp()
+        self.root = self.url.removesuffix("/geminicli")
 
-    def side(self, name: str) -> CodeAssist:
+    def code_assist(self, name: str) -> CodeAssist:
         found: CodeAssist = self.simulator.sides[name]
         return found
 
     def log_in(self, name: str, account: str = "demo") -> Grant:
-        return self.side(name).logins.log_in(account)
+        return self.code_assist(name).logins.log_in(account)
 
     async def call(self, name: str, action: str, body: Any, grant: Grant | None = None) -> Arriving:
         token = (grant or self.log_in(name)).access_token
         return await post(
-            f"{self.url}/{name}/v1internal:{action}", body, {"Authorization": f"Bearer {token}"}
+            f"{self.root}/{name}/v1internal:{action}", body, {"Authorization": f"Bearer {token}"}
         )
 
     async def ask(self, name: str, request: Any = None, **changed: Any) -> Arriving:
@@ -61,7 +55,7 @@ class SideCase(TestCase):
         return await self.call(name, "generateContent", whole)
 
 
-class AnswerTests(SideCase):
+class AnswerTests(CodeAssistCase):
     async def test_whole(self) -> None:
         """An answer is wrapped, and has no id of its own."""
         for name in ENVELOPES:
@@ -97,7 +91,7 @@ class AnswerTests(SideCase):
         self.assertEqual((await self.ask("geminicli", model="error-500")).status, 500)
 
 
-class RefusalTests(SideCase):
+class RefusalTests(CodeAssistCase):
     async def refused(self, name: str, word: str, request: Any = None, **changed: Any) -> None:
         answer = await self.ask(name, request, **changed)
         self.assertEqual(answer.status, 400, answer.data)
@@ -149,12 +143,12 @@ class RefusalTests(SideCase):
     async def test_token(self) -> None:
         """Without a token that is valid now nothing is answered."""
         grant = self.log_in("geminicli")
-        self.side("geminicli").logins.run_out("demo")
+        self.code_assist("geminicli").logins.run_out("demo")
         answer = await self.call("geminicli", "loadCodeAssist", {}, grant)
         self.assertEqual((answer.status, answer.json["error"]["status"]), (401, "UNAUTHENTICATED"))
 
 
-class AccountTests(SideCase):
+class AccountTests(CodeAssistCase):
     async def test_renewal(self) -> None:
         """Google's tokens are renewed by form, with a secret, and again with the same token."""
         grant = self.log_in("antigravity")
@@ -167,13 +161,13 @@ class AccountTests(SideCase):
         kind = {"content-type": "application/x-www-form-urlencoded"}
         seen = set()
         for _ in range(2):
-            answer = await post(f"{self.url}/antigravity/token", urlencode(form).encode(), kind)
+            answer = await post(f"{self.root}/antigravity/token", urlencode(form).encode(), kind)
             self.assertEqual(answer.status, 200)
             self.assertNotIn("refresh_token", answer.json)
             seen.add(answer.json["access_token"])
         self.assertEqual(len(seen), 2)
         del form["client_secret"]
-        answer = await post(f"{self.url}/antigravity/token", urlencode(form).encode(), kind)
+        answer = await post(f"{self.root}/antigravity/token", urlencode(form).encode(), kind)
         self.assertEqual(answer.status, 400)
 
     async def test_known(self) -> None:
@@ -194,11 +188,11 @@ class AccountTests(SideCase):
     async def test_onboarding(self) -> None:
         """A new account gets its project when its operation has been looked at often enough."""
         grant = self.log_in("geminicli", "new")
-        self.side("geminicli").looks = 2
+        self.code_assist("geminicli").looks = 2
         known = await self.call("geminicli", "loadCodeAssist", {}, grant)
         self.assertNotIn("cloudaicompanionProject", known.json)
         operation = await self.call("geminicli", "onboardUser", {"tierId": "t"}, grant)
-        place = f"{self.url}/geminicli/v1internal/{operation.json['name']}"
+        place = f"{self.root}/geminicli/v1internal/{operation.json['name']}"
         headers = {"Authorization": f"Bearer {grant.access_token}"}
         self.assertFalse(operation.json["done"])
         self.assertFalse((await get(place, headers)).json["done"])
