@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -17,6 +17,7 @@ from aiproxy.providers.contract import Prepared
 from aiproxy.providers.kiro import KIRO, METADATA
 from aiproxy.redaction import Secret
 from aiproxy.wire import kiro
+from tests.provider_contract import CANARY, ProviderContract
 from tests.providers.kiro_samples import (
     ARN,
     EXTERNAL,
@@ -90,6 +91,11 @@ def judged(
     said = kiro.decode_reply(status, answer.body)
     assert isinstance(said, ErrorReply)
     return KIRO.judge(answer, said, now)
+
+
+class ContractTests(ProviderContract, SynchronousTestCase):
+    api_type = "kiro"
+    document: ClassVar = {**SOCIAL, "accessToken": CANARY, "refreshToken": CANARY}
 
 
 class EndpointTests(SynchronousTestCase):
