@@ -13,6 +13,7 @@ from twisted.trial.unittest import SkipTest
 
 from tests.integration.cases import ProgramCase, body, outside, upstream
 from tests.integration.http import get, post
+from tests.integration.logins import upstream_lines, write_login
 from tests.integration.program import Child, environment, free_port
 
 _TWISTD = ("-c", "from twisted.scripts.twistd import run; run()")
@@ -70,6 +71,20 @@ class CheckTests(TwistdCase):
         self.assertEqual(await child.ended(), 0)
         self.assertIn("Listens on 127.0.0.1:8080, 1 api-key", child.output())
         self.assertIn("a: anthropic", child.output())
+        self.assertNotIn("canary", child.output())
+
+    @outside
+    async def test_auth_files(self) -> None:
+        """Each auth file is named with what it holds, or what is wrong with it; no token is."""
+        good, bad = (Path(self.folder, name).absolute() for name in ("good.json", "bad.json"))
+        write_login(good, "codex", access="access-canary", refresh="refresh-canary")
+        bad.write_text("sk-canary-0123456789", "utf-8")
+        lines = upstream_lines("codex", "http://127.0.0.1:1", good, bad)
+        text = "upstreams:\n  - name: one\n" + "".join(f"    {line}\n" for line in lines)
+        child = self.twistd("-n", "aiproxy", "--check", "--config", self.file(text))
+        self.assertEqual(await child.ended(), 0)
+        self.assertIn(f"one: {good}: written by the vendor's program", child.output())
+        self.assertIn(f"{bad}: is no JSON; it looks like an API key", child.output())
         self.assertNotIn("canary", child.output())
 
     @outside

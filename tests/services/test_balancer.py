@@ -80,6 +80,19 @@ class NewsTests(BalancerCase):
         self.clock.advance(60)
         self.assertIsNotNone(self.other.pick("m"))
 
+    def test_credentials(self) -> None:
+        """News of a credential rest that one; the upstream rests when there is no other."""
+        one = upstream("a", tokens=("x", "y"))
+        self.start(one)
+        elsewhere = Credentials(logins(self.clock), self.clock)
+        elsewhere.tell = self.balancer.hear
+        elsewhere.cooled(one, Credential("", one.tokens[0]), 30)
+        self.assertIsNotNone(self.balancer.pick("m"))
+        elsewhere.cooled(one, Credential("", one.tokens[1]), 20)
+        self.assertIsNone(self.balancer.pick("m"))
+        why = self.balancer.why_none("m").reply
+        self.assertEqual((why.status, why.kind, why.retry_after), (429, "rate_limit", 20))
+
     def test_reset(self) -> None:
         """A reset by hand is everybody's."""
         self.start_two(upstream("a"))
