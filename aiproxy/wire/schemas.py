@@ -92,11 +92,23 @@ def object_schema(schema: ir.JSON | None) -> ir.JSON:
 
 def closed_schema(schema: ir.JSON) -> ir.JSON:
     """
-    `schema` with `additionalProperties: false` on every object that says nothing of them.
+    `schema` with `additionalProperties: false` on every object that says nothing of them; the very
+    same when there is none.
 
     Raises: BadRequest when it is nested too deeply.
     """
-    return edited(schema, _closed)
+    closed = 0
+
+    def close(members: Members) -> Members:
+        nonlocal closed
+        is_object = "properties" in members or _word(members.get("type")) == "object"
+        if not is_object or "additionalProperties" in members:
+            return members
+        closed += 1
+        return {**members, "additionalProperties": msgspec.Raw(b"false")}
+
+    out = edited(schema, close)
+    return out if closed else schema
 
 
 def _merge(branches: ir.JSON | None, every: bool, properties: dict[str, ir.JSON]) -> list[str]:
@@ -110,13 +122,6 @@ def _merge(branches: ir.JSON | None, every: bool, properties: dict[str, ir.JSON]
     if every:
         return [name for names in required for name in names]
     return [name for name in (required[0] if required else []) if all(name in n for n in required)]
-
-
-def _closed(members: Members) -> Members:
-    is_object = "properties" in members or _word(members.get("type")) == "object"
-    if is_object and "additionalProperties" not in members:
-        return {**members, "additionalProperties": msgspec.Raw(b"false")}
-    return members
 
 
 def refuse_deep(schema: ir.JSON) -> None:

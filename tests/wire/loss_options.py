@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aiproxy import ir
 from tests.wire.loss_probes import (
+    CLOSED,
     PLAIN,
     SCHEMA,
     Feature,
@@ -153,9 +154,17 @@ OUTPUT = (
         "JSON by a schema",
         {
             **with_config(
-                {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA},
-                anthropic={"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+                {"responseMimeType": "application/json", "responseJsonSchema": CLOSED},
+                anthropic={"output_config": {"format": {"type": "json_schema", "schema": CLOSED}}},
             ),
+            **_formats(CLOSED),
+        },
+        schema_of,
+    ),
+    Feature(
+        "JSON by a schema with open objects",
+        {
+            **with_config({"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}),
             **_formats(SCHEMA),
         },
         schema_of,
@@ -171,7 +180,7 @@ OUTPUT = (
     ),
     Feature(
         "description of the schema",
-        _formats(SCHEMA, description="Where it is."),
+        _formats(CLOSED, description="Where it is."),
         contains("Where it is."),
     ),
     Feature(

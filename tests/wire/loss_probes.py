@@ -24,6 +24,7 @@ MODELS: Mapping[str, str] = {
     "chat": "a-model",
     "responses": "a-model",
     "gemini": "gemini-3-flash",
+    "kiro": "claude-sonnet-4-5",
 }
 """What an upstream of each wire is asked for where the model makes no difference."""
 
@@ -39,8 +40,8 @@ SCHEMA: Object = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
     "required": ["city"],
-    "additionalProperties": False,
 }
+CLOSED: Object = {**SCHEMA, "additionalProperties": False}
 
 
 @dataclass(frozen=True)
@@ -156,16 +157,16 @@ def _answered(wire: str, result: Object) -> Object:
     return {**PLAIN[wire], "messages": [{"role": "user", "content": "Look."}, *turns]}
 
 
-def function(wire: str, name: str = "look", **members: Any) -> Object:
+def function(wire: str, name: str = "look", schema: Object = SCHEMA, **members: Any) -> Object:
     """A tool of the client's own. members: beside name and schema."""
     match wire:
         case "anthropic":
-            return {"name": name, "input_schema": SCHEMA, **members}
+            return {"name": name, "input_schema": schema, **members}
         case "chat":
-            return {"type": "function", "function": {"name": name, "parameters": SCHEMA, **members}}
+            return {"type": "function", "function": {"name": name, "parameters": schema, **members}}
         case "responses":
-            return {"type": "function", "name": name, "parameters": SCHEMA, **members}
-    return {"functionDeclarations": [{"name": name, "parametersJsonSchema": SCHEMA, **members}]}
+            return {"type": "function", "name": name, "parameters": schema, **members}
+    return {"functionDeclarations": [{"name": name, "parametersJsonSchema": schema, **members}]}
 
 
 def with_tools(*names: str, **members: Object) -> Mapping[str, Object]:
@@ -279,6 +280,8 @@ def functions(request: ir.Request) -> object:
 def callable_tools(request: ir.Request) -> object:
     """What the choice leaves to the model: whether it must call, and which tools."""
     choice = request.tool_choice or ir.ToolChoice("auto")
+    if choice.mode == "none":
+        return choice.mode, set()
     names = {tool.name for tool in request.tools if isinstance(tool, ir.Tool)}
     return choice.mode, names & set(choice.names) if choice.names else names
 

@@ -17,6 +17,7 @@ from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire import INBOUND, OUTBOUND, relay
 from tests.wire import loss_answers, loss_requests
+from tests.wire.kiro import reading
 from tests.wire.loss_probes import MODELS, PLAIN, Feature, Object, answer, message
 from tests.wire.loss_words import INSTEAD, MEANINGS
 
@@ -27,6 +28,9 @@ TITLES: Mapping[str, str] = {
     "gemini": "Gemini",
 }
 WIRES = tuple(TITLES)
+UPSTREAMS: Mapping[str, str] = {**TITLES, "kiro": "Kiro"}
+"""Those that requests go to; the last is no client's."""
+
 UNKNOWN = "(not described)"
 """For an approximation that `loss_words` does not describe; the page must have none."""
 ORIGIN = relay.Origin("m", "call_1", 1_700_000_000)
@@ -122,14 +126,23 @@ def asked_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
     """A request's probe for an upstream of another wire."""
     model = {**MODELS, **feature.models}[target]
     asked = replace(decoded(source, feature.bodies[source]), model=model)
+    if target == "kiro" and asked.max_output_tokens == PLAIN["anthropic"]["max_tokens"]:
+        # Anthropic's clients must name a limit, which is not what the probe is about.
+        asked = replace(asked, max_output_tokens=None)
     try:
         encoded = relay.encode_for(OUTBOUND[target], asked)
     except BadRequest:
         return Outcome(feature, source, target, refused=True)
-    body: Object = json.loads(encoded.body)
-    body.pop("model", None)
-    same = feature.aspect(decoded(target, body, model)) == feature.aspect(asked)
+    same = feature.aspect(_read(target, encoded.body, model)) == feature.aspect(asked)
     return Outcome(feature, source, target, same=same, losses=encoded.losses)
+
+
+def _read(target: str, body: bytes, model: str) -> ir.Request:
+    if target == "kiro":
+        return reading.read(body)
+    members: Object = json.loads(body)
+    members.pop("model", None)
+    return decoded(target, members, model)
 
 
 def answered_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
@@ -145,11 +158,13 @@ def answered_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
 
 
 def outcomes(
-    features: Iterable[Feature], ask: Callable[[Feature, str, str], Outcome]
+    features: Iterable[Feature],
+    ask: Callable[[Feature, str, str], Outcome],
+    targets: Iterable[str] = WIRES,
 ) -> Iterator[Outcome]:
     for feature in features:
         for source in feature.bodies:
-            for target in WIRES:
+            for target in targets:
                 if target != source:
                     yield ask(feature, source, target)
 
@@ -157,7 +172,9 @@ def outcomes(
 def request_outcomes() -> Mapping[str, Sequence[Outcome]]:
     """By group."""
     groups = loss_requests.GROUPS.items()
-    return {name: tuple(outcomes(features, asked_elsewhere)) for name, features in groups}
+    return {
+        name: tuple(outcomes(features, asked_elsewhere, UPSTREAMS)) for name, features in groups
+    }
 
 
 def answer_outcomes() -> Sequence[Outcome]:
@@ -188,10 +205,12 @@ def instead(loss: str, target: str) -> str:
     return found if isinstance(found, str) else found.get(target, UNKNOWN)
 
 
-def table(found: Iterable[Outcome], sources: str) -> Iterator[str]:
+def table(
+    found: Iterable[Outcome], sources: str, targets: Mapping[str, str] = TITLES
+) -> Iterator[str]:
     """One row for each feature, or more where it matters from which wire it comes."""
-    yield row(["", sources, *(f"→ {title}" for title in TITLES.values())])
-    yield row(["---"] * (2 + len(WIRES)))
+    yield row(["", sources, *(f"→ {title}" for title in targets.values())])
+    yield row(["---"] * (2 + len(targets)))
     features: dict[str, dict[str, dict[str, str]]] = {}
     for outcome in found:
         cells = features.setdefault(named(outcome.feature), {}).setdefault(outcome.source, {})
@@ -200,7 +219,7 @@ def table(found: Iterable[Outcome], sources: str) -> Iterator[str]:
         for whose, cells in merged(by_source):
             titles = [title for wire, title in TITLES.items() if wire in whose]
             who = "all" if len(whose) == len(WIRES) else ", ".join(titles)
-            yield row([name, who, *(cells.get(wire, "–") for wire in WIRES)])
+            yield row([name, who, *(cells.get(wire, "–") for wire in targets)])
 
 
 def named(feature: Feature) -> str:
@@ -268,11 +287,11 @@ def finish(wire: str, reason: Any) -> str:
 
 def page() -> str:
     """The whole of `docs/translation.md`."""
-    models = ", ".join(f"`{model}` ({TITLES[wire]})" for wire, model in MODELS.items())
+    models = ", ".join(f"`{model}` ({UPSTREAMS[wire]})" for wire, model in MODELS.items())
     lines = [INTRO.format(models=models)]
     lines.append("## Requests\n")
     for name, found in request_outcomes().items():
-        lines += [f"### {name}\n", *table(found, "clients"), ""]
+        lines += [f"### {name}\n", *table(found, "clients", UPSTREAMS), ""]
     lines += ["## Answers\n", *table(answer_outcomes(), "upstreams"), "", FINISH, *finishes(), ""]
     lines += [WORDS, row(["word", "what is lost, or only near"]), row(["---", "---"])]
     lines += [row([f"`{word}`", meaning]) for word, meaning in sorted(MEANINGS.items())]

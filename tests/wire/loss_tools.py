@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiproxy import ir
 from tests.wire.loss_content import DOT, PAPER, PAPER_URL, base64_source, image
 from tests.wire.loss_probes import (
+    CLOSED,
     PLAIN,
     SCHEMA,
     Feature,
@@ -31,6 +32,11 @@ TOOLS = (
         functions,
     ),
     Feature(
+        "closed objects in a schema",
+        {wire: {**PLAIN[wire], "tools": [function(wire, schema=CLOSED)]} for wire in PLAIN},
+        functions,
+    ),
+    Feature(
         "function without a schema",
         with_members(
             chat={"tools": [{"type": "function", "function": {"name": "look"}}]},
@@ -42,7 +48,7 @@ TOOLS = (
     Feature(
         "`strict` on a schema that OpenAI can enforce",
         {
-            wire: {**PLAIN[wire], "tools": [function(wire, strict=True)]}
+            wire: {**PLAIN[wire], "tools": [function(wire, schema=CLOSED, strict=True)]}
             for wire in ("anthropic", "chat", "responses")
         },
         lambda request: [tool.strict for tool in request.tools],
@@ -199,11 +205,23 @@ TOOLS = (
     Feature(
         "any other tool of the vendor's",
         with_members(
-            anthropic={"tools": [{"type": "bash_20250124", "name": "bash"}]},
-            responses={"tools": [{"type": "local_shell"}]},
+            anthropic={"tools": [{"type": "tool_search_tool_bm25_20251119", "name": "search"}]},
+            responses={"tools": [{"type": "file_search", "vector_store_ids": ["vs"]}]},
             gemini={"tools": [{"googleMaps": {}}]},
         ),
         hosted,
+    ),
+    Feature(
+        "shell, editor, memory, computer: known to the vendor's models, run by the client",
+        with_members(
+            anthropic={"tools": [{"type": "bash_20250124", "name": "bash"}]},
+            responses={"tools": [{"type": "local_shell"}]},
+        ),
+        functions,
+        forms=dict.fromkeys(
+            ("anthropic", "chat", "responses", "gemini", "kiro"),
+            "as a function; what it was in the answer",
+        ),
     ),
     Feature(
         "remote MCP servers",

@@ -33,6 +33,7 @@ MEANINGS: Mapping[str, str] = {
     "refusal": "that a text is a refusal",
     "response-format": "the wish for JSON",
     "schema-description": "the description of the schema that an answer shall follow",
+    "response-schema": "the JSON Schema that an answer shall follow",
     "seed": "the sampling parameter",
     "service-tier": "`service_tier`",
     "stop": "stop sequences, or those above the vendor's number",
@@ -60,26 +61,32 @@ _AS_TEXT = "its readable text"
 _LEVEL = "the nearest level"
 
 INSTEAD: Mapping[str, str | Mapping[str, str]] = {
+    "cache-key": "a part of the conversation's id",
     "citations": "without the exact place",
     "code-execution-result": _AS_TEXT,
     "code-execution-tool-result": _AS_TEXT,
+    "code-interpreter-call": _AS_TEXT,
     "custom-tool": "a function with one text `input`; free-form again in the answer",
     "document": _AS_TEXT,
     "executable-code": _AS_TEXT,
+    "file-name": "without its ending",
     "hosted-tool": "the vendor's own tool of that kind",
     "late-instructions": {
         "anthropic": "as the user's, marked `<system-reminder>`",
         "gemini": "as the user's",
+        "kiro": "as the user's, marked `<system-reminder>`",
     },
     "max-output-tokens": "16",
     "reasoning-effort": _LEVEL,
     "refusal": "as text",
     "response-format": "the model is told to answer in JSON",
+    "response-schema": "with objects that are closed",
     "search-result": _AS_TEXT,
     "stop": {
         "chat": "the first four",
         "responses": "the answer is cut where one begins",
         "gemini": "the first five",
+        "kiro": "the answer is cut where one begins",
     },
     "strict": "`false`",
     "temperature": "1",
@@ -88,9 +95,14 @@ INSTEAD: Mapping[str, str | Mapping[str, str]] = {
         "chat": _LEVEL,
         "responses": _LEVEL,
         "gemini": _LEVEL,
+        "kiro": _LEVEL,
     },
     "tool-choice": "the model may call or not",
-    "tool-result-media": "in a user message behind the results",
+    "tool-result-media": {
+        "chat": "in a user message behind the results",
+        "kiro": "beside the results",
+    },
+    "tool-schema": "without the rules that the service refuses",
     "web-search-tool-result": _AS_TEXT,
 }
 """Loss to what is sent in its place when it is approximated, or that by the wire written to."""

@@ -274,8 +274,10 @@ def _with_objects(
     metadata: dict[str, Any] = {"user_id": _user(request)} if request.user else {}
     wanted = request.output_format
     if wanted is not None and wanted.kind == "json_schema" and wanted.schema is not None:
-        schema = wanted.schema if request.wire == NAME else closed_schema(wanted.schema)
-        config["format"] = {"type": "json_schema", "schema": schema}
+        config["format"] = {
+            "type": "json_schema",
+            "schema": _schema(request, wanted.schema, losses),
+        }
     for name, value in losses.extras(NAME, request.extras).items():
         outer, dot, inner = name.partition(".")
         if dot and outer == "output_config":
@@ -289,6 +291,16 @@ def _with_objects(
     if metadata:
         body["metadata"] = metadata
     return body
+
+
+def _schema(request: ir.Request, schema: ir.JSON, losses: Losses) -> ir.JSON:
+    """The API takes only closed objects."""
+    if request.wire == NAME:
+        return schema
+    closed = closed_schema(schema)
+    if closed is not schema:
+        losses.approximated("response-schema")
+    return closed
 
 
 def _user(request: ir.Request) -> str:

@@ -216,6 +216,8 @@ def _whole(number: shapes.Number | None) -> int | None:
 
 
 def _format(config: shapes.GenerationConfig) -> OutputFormat | None:
+    if _is_enum(config):
+        return None
     wanted = next(
         (s for s in (config.response_json_schema, config.response_schema) if given(s)), None
     )
@@ -223,6 +225,11 @@ def _format(config: shapes.GenerationConfig) -> OutputFormat | None:
         return OutputFormat("json_schema", schema.from_openapi(wanted))
     json_only = (config.response_mime_type or "").lower() == "application/json"
     return OutputFormat("json_object") if json_only else None
+
+
+def _is_enum(config: shapes.GenerationConfig) -> bool:
+    """Whether the answer shall be a bare word of the schema's: elsewhere there is only JSON."""
+    return (config.response_mime_type or "").lower() == "text/x.enum"
 
 
 def _tier(tier: str | None) -> str:
@@ -253,6 +260,8 @@ def _extras(
     mime = (config.response_mime_type or "").lower()
     if mime not in ("", "text/plain", "application/json"):
         fields["responseMimeType"] = raw(mime)
+    if _is_enum(config) and given(config.response_schema):
+        fields["responseSchema"] = config.response_schema
     if others:
         fields["generationConfig"] = raw(others)
     if tool_config is not None:

@@ -202,9 +202,9 @@ def _generation(request: Request, extras: dict[str, JSON], losses: Losses) -> di
             out["thinkingConfig"] = thought
     for key in sorted(GENERATION_EXTRAS & extras.keys()):
         out[key] = extras.pop(key)
-    mime = extras.pop("responseMimeType", None)
-    if mime is not None:
-        out["responseMimeType"] = mime
+    for key in ("responseMimeType", "responseSchema"):
+        if key in extras:
+            out[key] = extras.pop(key)
     rest = extras.pop("generationConfig", None)
     if rest is not None:
         out.update(try_read(rest, dict[str, msgspec.Raw]) or {})

@@ -32,13 +32,15 @@ def model_fields(request: ir.Request, losses: Losses) -> dict[str, Any]:
     budget = thinking.budget_tokens
     if thinking.effort is None and budget is not None and budget <= 0 and not thinking.adaptive:
         return {}
-    effort = thinking.effort or _level(budget, losses)
-    if effort is None and not thinking.adaptive:
+    if thinking.effort is None and not budget and not thinking.adaptive:
         return {}
     limits = limits_of(request.model)
-    if "claude" in request.model and limits.thinking == "adaptive":
+    is_claude = "claude" in request.model and limits.thinking == "adaptive"
+    is_gpt = "gpt" in request.model
+    effort = thinking.effort or (_level(budget, losses) if is_claude or is_gpt else None)
+    if is_claude:
         return _claude(effort, limits, losses)
-    if "gpt" in request.model and effort is not None:
+    if is_gpt and effort is not None:
         if effort in _FOR_GPT:
             losses.approximated("reasoning-effort")
         return {"reasoning": {"effort": _FOR_GPT.get(effort, effort)}}

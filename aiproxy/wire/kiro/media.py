@@ -74,7 +74,10 @@ def document(media: ir.Media, number: int, losses: Losses) -> dict[str, Any]:
         raise BadRequest(f"this upstream takes no documents of type {data.mime or 'unknown'}")
     if media.detail:
         losses.dropped("image-detail")
-    return {"name": _name(media.name, number), "format": kind, "source": {"bytes": data.data}}
+    name = _name(media.name, number)
+    if media.name and name != media.name:
+        losses.approximated("file-name")
+    return {"name": name, "format": kind, "source": {"bytes": data.data}}
 
 
 def _data(media: ir.Media) -> ir.Inline:

@@ -55,7 +55,7 @@ def encode_request(request: ir.Request) -> Encoded:
     tools = shelf.specifications(turns)
     preface = [*_instructions(system, losses), *shelf.overflow, *_json_order(request, losses)]
     writer = TurnWriter(request.model, names, losses)
-    *history, current = _messages(turns, writer, "\n\n".join(preface))
+    *history, current = _messages(turns, writer, "\n\n".join(preface), losses)
     if tools:
         asked = current["userInputMessage"]
         context = asked.get("userInputMessageContext", {})
@@ -154,7 +154,11 @@ def _instructions(parts: Iterable[ir.Part], losses: Losses) -> list[str]:
     return texts
 
 
-def _messages(turns: Sequence[ir.Turn], writer: TurnWriter, preface: str) -> list[dict[str, Any]]:
+def _messages(
+    turns: Sequence[ir.Turn], writer: TurnWriter, preface: str, losses: Losses
+) -> list[dict[str, Any]]:
+    for turn in turns:
+        losses.extras(NAME, turn.extras)
     return [
         writer.assistant(turn.parts)
         if turn.role == "assistant"
@@ -197,7 +201,7 @@ def _report(request: ir.Request, losses: Losses) -> None:
         "verbosity": bool(request.verbosity),
         "user": bool(request.user),
         "metadata": request.metadata is not None,
-        "service-tier": request.service_tier not in ("", "auto", "default"),
+        "service-tier": request.service_tier not in ("", "auto", "default", "standard_only"),
     }
     for feature, is_asked in absent.items():
         if is_asked:
@@ -205,4 +209,7 @@ def _report(request: ir.Request, losses: Losses) -> None:
     if request.stop:
         # The relay cuts the answer instead.
         losses.approximated("stop")
+    if request.cache_key:
+        # It goes into the id of the conversation.
+        losses.approximated("cache-key")
     losses.extras(NAME, request.extras)
