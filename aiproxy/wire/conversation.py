@@ -7,6 +7,7 @@ answered, results behind other text. What is repaired here is repaired the same 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from aiproxy.wire.losses import Losses
 
 NO_RESULT = "no result recorded"
 """What the model is told of a call whose result is missing."""
+
+_SESSION = re.compile(r"session_(?:id\W{1,6})?([0-9a-fA-F-]{36})")
 
 ATTRIBUTION = "x-anthropic-billing-header:"
 
@@ -58,6 +61,16 @@ def leading_instructions(
             losses.extras("", turn.extras)
         parts += turn.parts
     return tuple(parts), ()
+
+
+def session_of(request: Request) -> str:
+    """
+    What names the client's conversation from its first turn to its last, "" when nothing does.
+
+    The key for the prompt cache, or the session that Claude Code tells within its user's id.
+    """
+    session = _SESSION.search(request.user) if request.user else None
+    return request.cache_key or (session[1] if session is not None else "")
 
 
 def is_attribution(part: Part) -> bool:

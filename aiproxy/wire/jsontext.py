@@ -22,6 +22,13 @@ T = TypeVar("T")
 MAX_DEPTH = 64
 """Nesting that the recursive parts of the codecs accept."""
 
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape: of a whole character beyond 16 bits, of half of one, or any other."""
+
 _TROUBLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
 
 
@@ -65,10 +72,24 @@ def try_read(text: bytes | str | JSON, shape: type[T]) -> T | None:
 
 
 def _read(text: bytes | str | JSON, shape: type[T]) -> T:
-    """Raises: _TROUBLE. What is skipped or stays `Raw` is looked at by nobody else."""
+    """
+    Half an emoji is read as a replacement character: clients and vendors cut texts between the two
+    escapes of one character, which msgspec refuses.
+
+    Raises: _TROUBLE. What is skipped or stays `Raw` is looked at by nobody else.
+    """
     if isinstance(text, bytes) and not text.isascii():
         text.decode()
-    return msgspec.json.decode(text, type=shape)
+    try:
+        return msgspec.json.decode(text, type=shape)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        data = text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)
+        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], data)
+        if mended == data:
+            raise
+        return msgspec.json.decode(mended, type=shape)
 
 
 def read_member(members: Mapping[str, JSON], name: str, shape: type[T]) -> T | None:

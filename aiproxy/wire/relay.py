@@ -17,6 +17,7 @@ from aiproxy.errors import BadRequest, ErrorReply, UpstreamProtocolError
 from aiproxy.framing import sse
 from aiproxy.wire.contract import Encoded, EncodedReply, Inbound, Outbound
 from aiproxy.wire.restoring import ToolRestorer
+from aiproxy.wire.schemas import refuse_deep
 from aiproxy.wire.stopping import StopCutter
 
 # What a client of another dialect cannot do without: the conversation itself is kept elsewhere.
@@ -28,6 +29,8 @@ _SERVER_STATE = (
     "item_reference",
     "cachedContent",
 )
+
+_MODALITIES = ("modalities", "responseModalities")
 
 EMPTY = ErrorReply(502, "upstream", "the upstream gave an empty answer")
 
@@ -88,6 +91,8 @@ def encode_for(target: Outbound, request: ir.Request) -> Encoded:
     """
     if request.wire != target.NAME:
         _refuse_server_state(request)
+        _refuse_audio(request)
+        _refuse_deep_schemas(request)
     return target.encode_request(request)
 
 
@@ -100,6 +105,22 @@ def _refuse_server_state(request: ir.Request) -> None:
         for part in turn.parts:
             if isinstance(part, ir.Opaque) and part.kind in _SERVER_STATE:
                 raise _unsupported(part.kind)
+
+
+def _refuse_audio(request: ir.Request) -> None:
+    """Who asked to hear the answer would wait in vain."""
+    for name, value in request.extras.fields if request.extras is not None else ():
+        if name in _MODALITIES and b"audio" in bytes(value).lower():
+            raise BadRequest("an answer in audio is not supported by this upstream", param=name)
+
+
+def _refuse_deep_schemas(request: ir.Request) -> None:
+    """No vendor takes them, and not every encoder looks so deep."""
+    for tool in request.tools:
+        if isinstance(tool, ir.Tool) and tool.schema is not None:
+            refuse_deep(tool.schema)
+    if request.output_format is not None and request.output_format.schema is not None:
+        refuse_deep(request.output_format.schema)
 
 
 def _unsupported(what: str) -> BadRequest:

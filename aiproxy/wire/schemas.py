@@ -125,6 +125,7 @@ def _merge(branches: ir.JSON | None, every: bool, properties: dict[str, ir.JSON]
 
 
 def refuse_deep(schema: ir.JSON) -> None:
+    """Raises: BadRequest when `schema` is nested too deeply."""
     text = bytes(schema)
     if text.count(b"{") + text.count(b"[") <= MAX_DEPTH:
         return

@@ -20,6 +20,7 @@ from tests.wire.loss_probes import (
 )
 
 NEWEST = {
+    "kiro": "claude-opus-4-7",
     "anthropic": "claude-opus-4-7",
     "chat": "gpt-5",
     "responses": "gpt-5",

@@ -42,6 +42,19 @@ class ReadingTests(SynchronousTestCase):
         body = jsontext.write({"a\ud800": ["\udfff", Shape(model="x\ud83d")]})
         self.assertEqual(json.loads(body), {"a?": ["?", {"model": "x?", "parts": None}]})
 
+    def test_half_a_character_is_read(self) -> None:
+        """An escape without its other half is a replacement character; whole ones stay."""
+        for written, text in (
+            (rb"x\ud83d", "x\ufffd"),
+            (rb"\uDE00x", "\ufffdx"),
+            (rb"\ud83d\ud83d\ude00", "\ufffd\U0001f600"),
+            (rb"\\ud83d\ud83d", "\\ud83d\ufffd"),
+        ):
+            body = b'{"model": "%b"}' % written
+            self.assertEqual(jsontext.read_request(body, Shape).model, text)
+            self.assertEqual(jsontext.read_reply(body, Shape).model, text)
+            self.assertEqual(jsontext.try_read(body.decode(), Shape), Shape(model=text))
+
 
 class MemberTests(SynchronousTestCase):
     def test_read(self) -> None:

@@ -44,6 +44,7 @@ REFUSALS: tuple[str, ...] = (
     "this upstream takes no files of type audio/mpeg",
     "this upstream gives one answer at a time",
     "several answers",
+    "an answer in audio",
     "background is not supported",
     "cachedContent is not supported",
     "conversation is not supported",

@@ -18,6 +18,7 @@ from aiproxy.wire.conversation import (
     is_attribution,
     joined_text,
     leading_instructions,
+    session_of,
     settled,
 )
 from aiproxy.wire.jsontext import read_request, text_of, write
@@ -35,9 +36,6 @@ CONTINUE = "Continue"
 
 JSON_ONLY = "Answer with one JSON object and nothing else."
 JSON_SCHEMA = "The JSON object conforms to this schema: "
-
-_SESSION = re.compile(r"session_(?:id\W{1,6})?([0-9a-fA-F-]{36})")
-"""Claude Code's session within the `user_id` that it sends."""
 
 
 def encode_request(request: ir.Request) -> Encoded:
@@ -81,8 +79,7 @@ def conversation_id(request: ir.Request) -> str:
 
     Made of the client's session, when it tells, and the first thing its user said.
     """
-    session = _SESSION.search(request.user) if request.user else None
-    key = request.cache_key or (session[1] if session is not None else "")
+    key = session_of(request)
     first = next((turn for turn in request.turns if turn.role == "user"), None)
     digest = hashlib.sha256(key.encode("utf-8", "replace"))
     for part in first.parts if first is not None else ():

@@ -19,6 +19,7 @@ from aiproxy.wire.conversation import (
     is_attribution,
     joined_text,
     leading_instructions,
+    session_of,
     settled,
 )
 from aiproxy.wire.jsontext import try_read, write
@@ -97,7 +98,7 @@ def _own(request: ir.Request, losses: Losses) -> dict[str, Any]:
         "reasoning": _without_none({"effort": thinking.effort, "summary": thinking.summary or None})
         or None,
         "text": _text(request, None),
-        **_identity(request),
+        **_identity(request, request.cache_key),
         "service_tier": request.service_tier or None,
         "include": None,
         "store": None,
@@ -124,7 +125,7 @@ def _translated(request: ir.Request, losses: Losses) -> dict[str, Any]:
         **_sampling(request, losses),
         "reasoning": reasoning or None,
         "text": _text(request, losses),
-        **_identity(request),
+        **_identity(request, session_of(request)),
         "service_tier": _tier(request, losses),
         "include": _include(request, reasoning),
         "store": False,
@@ -216,12 +217,12 @@ def _text(request: ir.Request, losses: Losses | None) -> dict[str, Any] | None:
     return _without_none({"format": format_, "verbosity": request.verbosity or None}) or None
 
 
-def _identity(request: ir.Request) -> dict[str, Any]:
-    """Who asks; ids that are too long are replaced by a digest."""
+def _identity(request: ir.Request, session: str) -> dict[str, Any]:
+    """Who asks, and in which session; ids that are too long are replaced by a digest."""
     return {
         "safety_identifier": _short(request.user) or None,
         "metadata": request.metadata,
-        "prompt_cache_key": _short(request.cache_key) or None,
+        "prompt_cache_key": _short(session) or None,
     }
 
 
