@@ -14,6 +14,7 @@ import msgspec
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.jsontext import MAX_DEPTH, given, raw, try_read
+from aiproxy.wire.losses import Losses
 
 EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
 
@@ -62,12 +63,13 @@ def _edited(schema: ir.JSON, edit: Edit, depth: int) -> ir.JSON:
     return raw(out)
 
 
-def object_schema(schema: ir.JSON | None) -> ir.JSON:
+def object_schema(schema: ir.JSON | None, losses: Losses) -> ir.JSON:
     """
     `schema` with an object at its root, for a tool's arguments.
 
-    Alternatives at the root become one object: it has the members of all, and requires what all
-    (with allOf: any) of them require. Raises: BadRequest when it is nested too deeply.
+    Alternatives at the root become one object, which is reported: it has the members of all, and
+    requires what all (with allOf: any) of them require.
+    Raises: BadRequest when it is nested too deeply.
     """
     if schema is None or not given(schema):
         return EMPTY
@@ -77,6 +79,8 @@ def object_schema(schema: ir.JSON | None) -> ir.JSON:
         return EMPTY
     if not any(name in members for name in _COMBINING) and _word(members.get("type")) == "object":
         return schema
+    if any(name in members for name in ("anyOf", "oneOf")):
+        losses.approximated("tool-schema")
     merged: dict[str, Any] = {"type": "object"}
     properties = _members(members.get("properties")) or {}
     required = _words(members.get("required"))

@@ -225,7 +225,7 @@ def _turns(request: ir.Request, naming: _Naming, declared: frozenset[str]) -> Se
     for turn in settled(turns):
         role = "assistant" if turn.role == "assistant" else "user"
         found = (item for part in turn.parts for item in _items(part, naming, declared, numbers))
-        items = [item for item in found if item != ("text", "")]
+        items = [item for item in found if item[1:] != ("",)]
         if not items:
             continue
         if out and out[-1][0] == role:
@@ -242,14 +242,15 @@ def _in_order(items: Sequence[Item]) -> list[Item]:
 
 
 def _apart(items: Sequence[Item]) -> list[Item]:
-    """The order of media, of texts, of calls and of results among themselves is kept."""
-    ranks = {"result": 0, "attached": 1, "media": 1, "text": 2, "call": 3}
+    """The order of media, texts, refusals, calls and results among themselves is kept."""
+    ranks = {"result": 0, "attached": 1, "media": 1, "text": 2, "refusal": 3, "call": 4}
     return _joined(sorted(items, key=lambda item: ranks[item[0]]))
 
 
 def _joined(items: Sequence[Item]) -> list[Item]:
     out: list[Item] = []
     for item in items:
+        item = ("text", *item[1:]) if item[0] == "refusal" else item
         if item[0] == "text" and out and out[-1][0] == "text":
             out[-1] = ("text", out[-1][1] + item[1])
         else:
@@ -261,8 +262,10 @@ def _items(
     part: ir.Part, naming: _Naming, declared: frozenset[str], numbers: dict[str, int]
 ) -> Iterator[Item]:
     match part:
-        case ir.Text() | ir.Refusal() | ir.Opaque():
+        case ir.Text() | ir.Opaque():
             yield ("text", _plain(_text(part, declared)))
+        case ir.Refusal():
+            yield ("refusal", _plain(part.text))
         case ir.Media():
             yield _media(part, declared)
         case ir.Reasoning():
@@ -357,7 +360,8 @@ def _tools(request: ir.Request, naming: _Naming, declared: frozenset[str]) -> Se
         if tool.kind == "custom" or "custom-tool" in declared:
             found.append((name, tool.description[:20]))
         else:
-            found.append((name, tool.description, _schema(tool.schema), strict))
+            schema = "" if "tool-schema" in declared else _schema(tool.schema)
+            found.append((name, tool.description, schema, strict))
     return found
 
 

@@ -20,6 +20,7 @@ from tests.wire.loss_probes import (
     with_tools,
 )
 
+_EITHER = {"type": "object", "anyOf": [SCHEMA, {"type": "object", "properties": {}}]}
 _GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: WORD"}
 
 TOOLS = (
@@ -34,6 +35,14 @@ TOOLS = (
     Feature(
         "closed objects in a schema",
         {wire: {**PLAIN[wire], "tools": [function(wire, schema=CLOSED)]} for wire in PLAIN},
+        functions,
+    ),
+    Feature(
+        "alternatives at the root of a schema",
+        {
+            wire: {**PLAIN[wire], "tools": [function(wire, schema=_EITHER)]}
+            for wire in ("chat", "responses", "gemini")
+        },
         functions,
     ),
     Feature(

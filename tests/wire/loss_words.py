@@ -102,7 +102,10 @@ INSTEAD: Mapping[str, str | Mapping[str, str]] = {
         "chat": "in a user message behind the results",
         "kiro": "beside the results",
     },
-    "tool-schema": "without the rules that the service refuses",
+    "tool-schema": {
+        "anthropic": "one object with the members of all",
+        "kiro": "without the rules that the service refuses",
+    },
     "web-search-tool-result": _AS_TEXT,
 }
 """Loss to what is sent in its place when it is approximated, or that by the wire written to."""

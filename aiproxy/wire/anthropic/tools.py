@@ -144,7 +144,7 @@ def _foreign(tool: ir.Tool, names: ToolNames, losses: Losses) -> dict[str, Any]:
         if tool.format is not None and given(tool.format):
             description = f"{description}\n\nFormat of the input: {text_of(tool.format)}".strip()
     else:
-        schema = object_schema(tool.schema)
+        schema = object_schema(tool.schema, losses)
         if tool.strict:
             schema = closed_schema(schema)
     if description:

@@ -34,7 +34,7 @@ def tool_schema(schema: JSON | None, losses: Losses) -> JSON:
     def cleaned(members: Members) -> Members:
         return {name: value for name, value in members.items() if _is_wanted(name, value, losses)}
 
-    rooted = object_schema(schema)
+    rooted = object_schema(schema, losses)
     return edited(rooted, cleaned) if _SUSPECT.search(bytes(rooted)) else rooted
 
 
