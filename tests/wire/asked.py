@@ -329,13 +329,14 @@ def _media(part: ir.Media, declared: frozenset[str]) -> Item:
 
 
 def _arguments(call: ir.ToolCall) -> str:
-    """As JSON with its keys in order. Free text is wrapped where there are only objects."""
+    """As JSON with its keys in order. What is no object is wrapped where there are only objects."""
     if call.kind == "custom":
         return json.dumps({"input": call.arguments})
     try:
-        return json.dumps(json.loads(call.arguments or "{}"))
+        value = json.loads(call.arguments or "{}")
     except ValueError:
-        return json.dumps({"_raw": call.arguments})
+        value = None
+    return json.dumps(value if isinstance(value, dict) else {"_raw": call.arguments})
 
 
 # ── tools ──

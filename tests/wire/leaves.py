@@ -17,6 +17,9 @@ from typing import Any
 from aiproxy import ir
 from aiproxy.wire.losses import feature_name
 
+_SHORT = 8
+"""What is no longer than this may stand in any base64 by chance."""
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -96,8 +99,10 @@ class Target:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """The same text in another alphabet of base64, as data alone, or decoded."""
+    """The same text in another alphabet of base64, as data alone, decoded or encoded."""
     yield text
+    if len(text) > _SHORT:
+        yield base64.b64encode(text.encode("utf-8", "replace")).decode().rstrip("=")
     data = text.partition(";base64,")[2] or text
     data = data.replace("-", "+").replace("_", "/").rstrip("=")
     yield data

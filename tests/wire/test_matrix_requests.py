@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
-from aiproxy.wire import relay
+from aiproxy.wire import kiro, relay
 from aiproxy.wire.contract import Encoded
 from tests import corpus
 from tests.wire import asked, exchanges
@@ -31,6 +31,15 @@ MODELS: Mapping[str, tuple[str, ...]] = {
     "gemini": ("m", "gemini-3-pro-preview", "gemini-2.5-flash"),
 }
 """For each target a model nobody knows, and models with limits of their own."""
+
+KIRO_MODELS = ("claude-sonnet-4-5", "claude-opus-4-7", "gpt-5")
+
+KIRO_REFUSALS = (
+    "this upstream cannot fetch",
+    "this upstream takes the data",
+    "this upstream takes no documents of type",
+    "there is no message",
+)
 
 REFUSALS: tuple[str, ...] = (
     "a document by URL",
@@ -86,12 +95,15 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "max_tokens": ("max-output-tokens",),
     "max_completion_tokens": ("max-output-tokens",),
     "filename": ("file-name",),
+    "title": ("file-name",),
+    "schema": ("response-format",),
+    "responseJsonSchema": ("response-format",),
     "n": ("candidates",),
     "safety_identifier": ("user",),
     "top_logprobs": ("logprobs",),
     "text.format.description": ("schema-description",),
     "input.tools.description": ("namespace-description",),
-    "tools.description": ("namespace-description",),
+    "tools.description": ("namespace-description", "tool-description"),
     "include": ("hosted-tool",),
     "web_search_options": ("hosted-tool",),
 }
@@ -281,17 +293,48 @@ class RequestTests(MatrixCase):
 
         def complaints() -> Iterator[str]:
             for place, case, _, outcome in all_translated():
-                if not isinstance(outcome, Translated):
-                    continue
-                target = Target(json.loads(outcome.encoded.body), outcome.encoded.losses)
-                for leaf in leaves(json.loads(case.request or b"")):
-                    if not is_harmless(leaf) and not target.carries(leaf):
-                        named = (*leaf.path, *leaf.types, leaf.place)
-                        aliases = (alias for name in named for alias in ALIASES.get(name, ()))
-                        if not target.declares(leaf, aliases):
-                            yield f"{place}: {leaf.place} = {leaf.value!r:.80}"
+                if isinstance(outcome, Translated):
+                    yield from vanished(place, case, outcome.encoded)
 
         self.none(complaints())
+
+    def test_every_word_reaches_kiro(self) -> None:
+        """So it is with Kiro, whose requests only the service can read."""
+
+        def complaints() -> Iterator[str]:
+            for client in WIRES:
+                for case in exchanges.generations(client):
+                    request = exchanges.requests(client).get(case.id)
+                    for model in KIRO_MODELS if request is not None else ():
+                        assert request is not None
+                        place = f"{client} to kiro ({model}): {case.id}"
+                        try:
+                            encoded = relay.encode_for(kiro, replace(request, model=model))
+                        except BadRequest as error:
+                            if not error.reply.message.startswith((*REFUSALS, *KIRO_REFUSALS)):
+                                yield f"{place}: {error.reply.message}"
+                        else:
+                            found = vanished(place, case, encoded)
+                            yield from found if not narrows(request) else ()
+
+        self.none(complaints())
+
+
+def narrows(request: ir.Request) -> bool:
+    """Whether a choice leaves tools out, which is how Kiro is told of it."""
+    choice = request.tool_choice
+    return choice is not None and (choice.mode == "none" or bool(choice.names))
+
+
+def vanished(place: str, case: corpus.Case, encoded: Encoded) -> Iterator[str]:
+    """Each text and number of a recorded request that is neither in the body nor declared."""
+    target = Target(json.loads(encoded.body), encoded.losses)
+    for leaf in leaves(json.loads(case.request or b"")):
+        if not is_harmless(leaf) and not target.carries(leaf):
+            named = (*leaf.path, *leaf.types, leaf.place)
+            aliases = (alias for name in named for alias in ALIASES.get(name, ()))
+            if not target.declares(leaf, aliases):
+                yield f"{place}: {leaf.place} = {leaf.value!r:.80}"
 
 
 def is_harmless(leaf: Leaf) -> bool:
