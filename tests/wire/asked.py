@@ -333,7 +333,7 @@ def _arguments(call: ir.ToolCall) -> str:
     if call.kind == "custom":
         return json.dumps({"input": call.arguments})
     try:
-        value = json.loads(call.arguments or "{}")
+        value = json.loads(call.arguments.strip() or "{}")
     except ValueError:
         value = None
     return json.dumps(value if isinstance(value, dict) else {"_raw": call.arguments})
