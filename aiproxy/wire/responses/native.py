@@ -236,8 +236,8 @@ def call(type_: str, value: ir.JSON) -> ir.ToolCall | None:
 def _arguments(kind: ir.ToolKind, read: _Item) -> str:
     member = _NATIVE[kind].member
     if not member:
-        names = ("actions",) if given(read.actions) else ("action",)
-        return text_of(raw({name: getattr(read, name) for name in names}))
+        said = {"actions": read.actions, "action": read.action}
+        return text_of(raw({name: value for name, value in said.items() if given(value)}))
     held = getattr(read, member)
     if kind != "local_shell":
         return text_of(held) if given(held) else "{}"

@@ -126,6 +126,13 @@ class NativeTests(SynchronousTestCase):
             self.assertEqual(tuple(again["input"][1:]), items)
             self.assertEqual(again["tools"], [tool])
 
+    def test_calls_that_say_nothing(self) -> None:
+        """A call without its action is one without arguments."""
+        for tool, call, _, _ in SAMPLES:
+            bare = {"type": call["type"], "call_id": "c1", "execution": "client"}
+            use = sent("anthropic", decoded(tool, bare))["messages"][1]["content"][0]
+            self.assertEqual(use["input"], {})
+
     def test_outputs_that_name_the_item(self) -> None:
         """A local shell's output may name its call by the id of the call's item."""
         tool, call, _, output = SAMPLES[0]
