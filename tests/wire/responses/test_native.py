@@ -79,6 +79,12 @@ def _same(request: ir.Request) -> ir.Request:
     return request
 
 
+def _called(use: Any) -> ir.Response:
+    """An answer with one call, as an upstream of Anthropic's gives it."""
+    call = ir.ToolCall(use["id"], use["name"], json.dumps(use["input"]))
+    return ir.Response("a", "m", (call,), "tool_use", usage=ir.Usage(1, output=1))
+
+
 def decoded(tool: Any, *items: Any, **more: Any) -> ir.Request:
     return responses.decode_request(body(tool, *items, **more), "/v1/responses")
 
@@ -186,7 +192,7 @@ class NativeTests(SynchronousTestCase):
             name = request.tools[0].name  # type: ignore[union-attr]
             use = {"type": "tool_use", "id": "c1", "name": name, "input": arguments}
             whole = {"id": "a", "model": "m", "content": [use], "stop_reason": "tool_use"}
-            encoded, reply = relay.convert(
+            encoded, _ = relay.convert(
                 OUTBOUND["anthropic"], INBOUND["responses"], partial(_same, request), ORIGIN, 200,
                 json.dumps(whole).encode(),
             )  # fmt: skip
@@ -196,10 +202,16 @@ class NativeTests(SynchronousTestCase):
             self.assertRegex(item.pop("id"), r"^(lsh|sh|apc|cu|tsc)_[0-9a-f]{24}$")
             expected.pop("id", None)
             self.assertEqual(item, expected)
-            assert isinstance(reply, ir.Response)
-            data = relay.unfolded(
-                OUTBOUND["anthropic"], INBOUND["responses"], request, ORIGIN, reply
+            encoder = INBOUND["anthropic"].StreamEncoder(request)
+            stream = b"".join(encoder.encode(event) for event in ir.unfold(_called(use)))
+            way = relay.connect(
+                OUTBOUND["anthropic"],
+                INBOUND["responses"],
+                partial(_same, request),
+                "",
+                ORIGIN,
             )
+            data = way.feed(exchanges.framed(stream)) + way.close()
             messages = [json.loads(message.data) for message in exchanges.framed(data)]
             done = [each["item"] for each in messages if each["type"].endswith("item.done")]
             del done[0]["id"]
