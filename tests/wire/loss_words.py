@@ -70,6 +70,7 @@ INSTEAD: Mapping[str, str | Mapping[str, str]] = {
     "document": _AS_TEXT,
     "executable-code": _AS_TEXT,
     "file-name": "without its ending",
+    "image-generation-call": "a note of it",
     "hosted-tool": "the vendor's own tool of that kind",
     "late-instructions": {
         "anthropic": "as the user's, marked `<system-reminder>`",

@@ -30,12 +30,20 @@ class _Item(msgspec.Struct, gc=False):
     code: str | None = None
     outputs: list[_Output] | None = None
     results: list[_Output] | None = None
+    revised_prompt: str | None = None
+
+
+_SPEAKING = ("code_interpreter_call", "mcp_call", "file_search_call", "image_generation_call")
 
 
 def fallback_text(kind: str, item: ir.JSON) -> str:
     """The readable texts of an item, "" when it has none to show."""
-    if kind not in ("code_interpreter_call", "mcp_call", "file_search_call"):
+    if kind not in _SPEAKING:
         return ""
+    if kind == "image_generation_call":
+        # What the model drew, which few vendors take from it.
+        prompt = (try_read(item, _Item) or _Item()).revised_prompt
+        return f"[image: {prompt}]" if prompt else "[image]"
     return "\n".join(_lines(try_read(item, _Item) or _Item()))
 
 

@@ -225,7 +225,9 @@ class NativeTests(SynchronousTestCase):
                 "outputs": [{"type": "logs", "logs": "42"}], "status": "completed"}  # fmt: skip
         mcp = {"type": "mcp_call", "id": "m", "name": "look", "arguments": '{"a":1}', "output": "x"}
         search = {"type": "web_search_call", "id": "ws", "status": "completed"}
-        request = decoded({"type": "code_interpreter"}, code, mcp, search)
+        drawn = {"type": "image_generation_call", "id": "ig", "status": "completed",
+                 "result": "aGk=", "revised_prompt": "a cat"}  # fmt: skip
+        request = decoded({"type": "code_interpreter"}, code, mcp, search, drawn)
         (turn,) = sent("chat", request)["messages"][1:]
         text = "".join(part["text"] for part in turn["content"])
-        self.assertEqual(text, '```\nprint(6*7)\n```\n```\n42\n```look({"a":1})\nx')
+        self.assertEqual(text, '```\nprint(6*7)\n```\n```\n42\n```look({"a":1})\nx[image: a cat]')
