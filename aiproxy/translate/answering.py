@@ -13,7 +13,7 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from aiproxy.messages import Headers, header
 from aiproxy.providers.contract import Call, Envelope, Prepared, Provider
-from aiproxy.translate.client import Client
+from aiproxy.translate.client import Client, end_broken
 from aiproxy.translate.pairing import Pairing, Receive
 from aiproxy.translate.trail import Trail
 from aiproxy.upstream.body import BODIES, StreamBody
@@ -113,9 +113,10 @@ class Answering:
         except UpstreamError as error:
             if pairing.committed:
                 self.trail.outcome = "broken"
-                if relay.error is None:
-                    self.client.write(relay.broken(error.reply))
-                self.client.abort()
+                said = relay.broken(error.reply) if relay.error is None else b""
+                self.client.write(said)
+                is_told = bool(said) or relay.error is not None
+                end_broken(self.client, INBOUND[self.call.wire], is_told)
             raise
         self.trail.lost(relay.losses())
         self.client.finish()

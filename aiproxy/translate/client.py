@@ -7,6 +7,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IPushProducer
 
 from aiproxy.messages import Headers
+from aiproxy.wire.contract import Inbound
 
 
 class Client(Protocol):
@@ -44,3 +45,16 @@ class Client(Protocol):
     def pace(self, producer: IPushProducer | None) -> None:
         """Whom to pause while the client reads slowly; None when nobody produces."""
         ...
+
+
+def end_broken(client: Client, wire: Inbound, said: bool) -> None:
+    """
+    End a stream that has failed, visibly.
+
+    said: the dialect's error event is out. In the one dialect where that event is an end of its own
+    (see `Inbound.ERROR_IS_END`) clients show its reason only when nothing is cut behind it.
+    """
+    if said and wire.ERROR_IS_END:
+        client.finish()
+    else:
+        client.abort()

@@ -34,7 +34,7 @@ from aiproxy.services.balancer import Balancer, Pick
 from aiproxy.services.credentials import Credentials
 from aiproxy.settings import Settings, Upstream
 from aiproxy.translate.attempt import Attempt
-from aiproxy.translate.client import Client
+from aiproxy.translate.client import Client, end_broken
 from aiproxy.translate.pairing import Heartbeat
 from aiproxy.translate.trail import Trail
 from aiproxy.upstream.client import UpstreamClient
@@ -311,4 +311,4 @@ def _say(call: Call, client: Client, trail: Trail, reply: ErrorReply) -> None:
     started = ir.Started(call.id, call.head.model, int(time.time()))
     broken = ir.Broken(replace(reply, native=None))
     client.write(encoder.encode(started) + encoder.encode(broken))
-    client.abort()
+    end_broken(client, wire, said=True)

@@ -168,7 +168,8 @@ class Inbound(Protocol):
 
     ROUTES: paths in Klein's form, all POST. HEARTBEAT: bytes that keep an idle stream alive and
     that every client of this dialect skips, b"" when there are none. FIRST_HEARTBEAT: the same
-    for a stream that has not begun.
+    for a stream that has not begun. ERROR_IS_END: whether the dialect's error event is an end of
+    the stream by its grammar, so that a clean end of the connection behind it hides nothing.
     """
 
     NAME: str
@@ -176,6 +177,7 @@ class Inbound(Protocol):
     ROUTES: Sequence[str]
     HEARTBEAT: bytes
     FIRST_HEARTBEAT: bytes
+    ERROR_IS_END: bool
     StreamEncoder: Callable[[ir.Request], StreamEncoder]
     RawStream: Callable[[str], RawStream]
 

@@ -421,6 +421,8 @@ class ResponsesSdk(_OpenAISdk):
             if event.type in ("response.completed", "response.incomplete", "response.failed"):
                 whole = event.response
         assert whole is not None, "no terminal event"
+        if whole.status == "failed":
+            raise RuntimeError(whole.error.message)
         return self._answer(whole)
 
     def _answer(self, response: Any) -> Answer:

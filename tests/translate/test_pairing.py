@@ -99,7 +99,7 @@ class GateTests(Stage):
             self.assertEqual(running.client.header("x-aiproxy-attempts"), "2")
 
     def test_trouble_after_content(self) -> None:
-        """After content nobody takes over: the client gets an error event and a cut connection."""
+        """After content nobody takes over: an error event, and a cut unless that is an end."""
 
         def cut(stage: Stage) -> None:
             stage.latest.cut()
@@ -124,7 +124,8 @@ class GateTests(Stage):
                 self.agent.flush()
                 label = f"{trouble.__name__} {wire}"
                 self.assertEqual(self.ended(running).outcome, "broken", label)
-                self.assertEqual(running.client.ending, "aborted", label)
+                ending = "finished" if wire == "responses" else "aborted"
+                self.assertEqual(running.client.ending, ending, label)
                 self.assertIn(b'"error"', running.client.data.partition(b"hello")[2], label)
                 self.assertEqual(self.asked, "a", label)
                 self.assertEqual(len(self.balancer.unavailable()), 1, label)
@@ -138,6 +139,21 @@ class GateTests(Stage):
         self.latest.write(ERROR)
         self.assertEqual(running.client.data, START + BLOCK + DELTA + ERROR)
         self.assertEqual(running.client.ending, "aborted")
+        self.assertEqual(self.ended(running).outcome, "broken")
+
+    def test_an_error_event_that_is_an_end(self) -> None:
+        """The one dialect whose error event is an end of its own ends cleanly behind it."""
+        self.start(upstream("a", api_type="responses"))
+        running = self.ask("responses", stream=True)
+        self.latest.begin()
+        delta = b'{"type":"response.output_text.delta","output_index":0,"delta":"hello"}'
+        failed = (
+            b'{"type":"response.failed","response":'
+            b'{"status":"failed","error":{"code":"rate_limit_exceeded","message":"slow down"}}}'
+        )
+        self.latest.write(event(delta), event(failed))
+        self.assertTrue(running.client.data.endswith(event(failed)))
+        self.assertEqual(running.client.ending, "finished")
         self.assertEqual(self.ended(running).outcome, "broken")
 
     def test_what_follows_the_end(self) -> None:
@@ -264,7 +280,7 @@ class HeartbeatTests(Stage):
         self.assertEqual(running.client.ending, "finished")
 
     def test_final_failure_behind_a_heartbeat(self) -> None:
-        """An opened stream that nobody answers ends in an error event and a cut connection."""
+        """An opened stream that nobody answers ends in an error event, and a cut where due."""
         for wire in ("anthropic", "chat", "responses"):
             self.start(keepalive=5)
             running = self.ask(wire, stream=True)
@@ -272,7 +288,8 @@ class HeartbeatTests(Stage):
             beat = running.client.data
             self.refuse(400, "invalid_request_error")
             self.assertEqual(self.ended(running).outcome, "failed")
-            self.assertEqual(running.client.ending, "aborted")
+            ending = "finished" if wire == "responses" else "aborted"
+            self.assertEqual(running.client.ending, ending)
             said = running.client.data.removeprefix(beat)
             self.assertIn(b"as the vendor says", said)
             events = [json.loads(message.data) for message in sse.SSEDecoder().feed(said)]

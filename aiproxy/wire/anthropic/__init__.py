@@ -31,6 +31,7 @@ from aiproxy.wire.anthropic.tokens import decode_count, encode_count, encode_cou
 
 ROUTES: Sequence[str] = ("/v1/messages", "/v1/messages/count_tokens")
 FIRST_HEARTBEAT = HEARTBEAT
+ERROR_IS_END = False
 TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = stream_in.StreamDecoder
@@ -38,6 +39,7 @@ StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.Strea
 RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 
 __all__ = [
+    "ERROR_IS_END",
     "FAMILY",
     "FIRST_HEARTBEAT",
     "HEARTBEAT",

@@ -36,6 +36,7 @@ FAMILY = "openai"
 ROUTES: Sequence[str] = ("/v1/chat/completions",)
 HEARTBEAT = b": keepalive\n\n"
 FIRST_HEARTBEAT = HEARTBEAT
+ERROR_IS_END = False
 TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = stream_in.StreamDecoder
@@ -49,6 +50,7 @@ def encode_count(input_tokens: int) -> bytes:
 
 
 __all__ = [
+    "ERROR_IS_END",
     "FAMILY",
     "FIRST_HEARTBEAT",
     "HEARTBEAT",

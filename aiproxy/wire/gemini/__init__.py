@@ -38,6 +38,7 @@ from aiproxy.wire.gemini.tokens import decode_count, encode_count, encode_count_
 ROUTES: Sequence[str] = paths.ROUTES
 HEARTBEAT = b""
 FIRST_HEARTBEAT = HEARTBEAT
+ERROR_IS_END = False
 TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = stream_in.StreamDecoder
@@ -45,6 +46,7 @@ StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.Strea
 RawStream: Callable[[str], contract.RawStream] = stream_out.RawStream
 
 __all__ = [
+    "ERROR_IS_END",
     "FAMILY",
     "FIRST_HEARTBEAT",
     "HEARTBEAT",

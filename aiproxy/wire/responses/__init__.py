@@ -32,10 +32,11 @@ from aiproxy.wire.responses.tokens import decode_count, encode_count, encode_cou
 
 ROUTES: Sequence[str] = request_in.ROUTES
 HEARTBEAT = sse.encode(b'{"type":"keepalive"}', "keepalive")
-# The OpenAI SDK insists on response.created as the first event.
-FIRST_HEARTBEAT = b": keepalive\n\n"
-TAKES_STOP = False
 """As OpenAI sends it. Codex counts only events; the SDKs take none before `response.created`."""
+FIRST_HEARTBEAT = b": keepalive\n\n"
+ERROR_IS_END = True
+"""Codex shows the reason in `response.failed` only when the connection ends cleanly behind it."""
+TAKES_STOP = False
 
 StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = decoder.StreamDecoder
 Collector: Callable[[], contract.Collector[sse.Message]] = collecting.Collector
@@ -43,6 +44,7 @@ StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream.StreamEnc
 RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 
 __all__ = [
+    "ERROR_IS_END",
     "FAMILY",
     "FIRST_HEARTBEAT",
     "HEARTBEAT",
