@@ -101,6 +101,16 @@ def proofs(*families: str) -> Strategy[ir.Proof]:
     )
 
 
+def logprobs() -> Strategy[tuple[ir.Logprob, ...]]:
+    """Of a few tokens; their bytes are not told, as on the one wire that has no place for them."""
+    chance = st.floats(-100, 0)
+    other = st.builds(ir.Logprob, texts(), chance)
+    likely = st.builds(
+        ir.Logprob, texts(), chance, st.none(), st.lists(other, max_size=2).map(tuple)
+    )
+    return st.lists(likely, max_size=3).map(tuple)
+
+
 def citations() -> Strategy[ir.Citation]:
     return st.builds(
         ir.Citation,
@@ -178,9 +188,16 @@ def any_responses(draw: st.DrawFn) -> ir.Response:
         st.tuples(st.tuples(identifiers(), raw_json())),
     )
     part: Strategy[ir.Part] = st.one_of(
-        st.builds(ir.Text, texts(), st.lists(citations(), max_size=2).map(tuple), proof, extras),
+        st.builds(
+            ir.Text,
+            texts(),
+            st.lists(citations(), max_size=2).map(tuple),
+            proof,
+            extras,
+            logprobs(),
+        ),
         st.builds(ir.Reasoning, texts(), proof, st.booleans(), extras),
-        st.builds(ir.Refusal, texts()),
+        st.builds(ir.Refusal, texts(), logprobs()),
         st.builds(
             ir.ToolCall,
             texts(),
@@ -194,7 +211,8 @@ def any_responses(draw: st.DrawFn) -> ir.Response:
         media(),
         opaques(),
     )
-    return _ended(draw, _unique_ids(draw(st.lists(part, max_size=5))))
+    response = _ended(draw, _unique_ids(draw(st.lists(part, max_size=5))))
+    return replace(response, extras=draw(extras))
 
 
 def opaques() -> Strategy[ir.Opaque]:
@@ -252,6 +270,9 @@ def _fragments(draw: st.DrawFn, event: ir.Event) -> list[ir.Event]:
         case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta() | ir.ArgumentsDelta():
             pieces = split(event.text, draw(cuts()))
             return [replace(event, text=piece) for piece in pieces]
+        case ir.LogprobsAdded():
+            pieces = split(event.logprobs, draw(cuts()))
+            return [replace(event, logprobs=piece) for piece in pieces if piece]
         case _:
             return [event]
 

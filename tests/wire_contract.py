@@ -47,7 +47,10 @@ class WireContract(CorpusContract):
     error_kinds: kinds that this wire cannot tell from another, and what they are read as.
     stream_error_kinds: the same for those that only a stream, which has no status, cannot tell.
     error_statuses: kinds whose status in this dialect is not `errortext.standard_status`.
+    has_logprobs: whether an answer can tell how likely its tokens were.
     """
+
+    has_logprobs = True
 
     error_kinds: Mapping[ErrorKind, ErrorKind] = {}
     stream_error_kinds: Mapping[ErrorKind, ErrorKind] = {}
@@ -145,6 +148,28 @@ class WireContract(CorpusContract):
             for reply in (streamed, whole):
                 names = [part.name for part in reply.parts if isinstance(part, ir.ToolCall)]
                 self.assertEqual(len(names), len(_calls(response)))
+
+        check()
+
+    def test_log_probabilities(self) -> None:
+        """Those of a text come back, streamed and whole, or are reported as lost."""
+
+        @_modest
+        @given(st.data(), strategies.texts(min_size=1), strategies.logprobs())
+        def check(data: st.DataObject, text: str, likely: tuple[ir.Logprob, ...]) -> None:
+            said = ir.Text(text, logprobs=likely)
+            response = ir.Response("id", "m", (said,), "end", usage=ir.Usage(1), created=1)
+            request = self.asked(response)
+            events = data.draw(strategies.event_streams(response))
+            streamed = ir.fold(self.decoded([self.encoded(events, request)]))
+            encoded = self.wire.encode_reply(response, request)
+            whole = self.wire.decode_reply(encoded.status, encoded.body)
+            is_lost = ir.Loss("logprobs") in encoded.losses
+            self.assertEqual(is_lost, bool(likely) and not self.has_logprobs)
+            wanted = likely if self.has_logprobs else ()
+            for reply in (streamed, whole):
+                assert isinstance(reply, ir.Response)
+                self.assertEqual(reply.parts, (replace(said, logprobs=wanted),))
 
         check()
 

@@ -245,6 +245,7 @@ _KINDS: Mapping[type, type | tuple[type, ...]] = {
     ir.ArgumentsDelta: ir.ToolCall,
     ir.ProofAdded: (ir.Text, ir.Reasoning, ir.ToolCall),
     ir.CitationAdded: ir.Text,
+    ir.LogprobsAdded: (ir.Text, ir.Refusal),
 }
 
 

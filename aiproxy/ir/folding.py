@@ -8,6 +8,7 @@ from dataclasses import replace
 from aiproxy.errors import ErrorReply
 from aiproxy.ir.parts import (
     Citation,
+    Logprob,
     Media,
     Opaque,
     Part,
@@ -26,6 +27,7 @@ from aiproxy.ir.reply import (
     CitationAdded,
     Event,
     Finished,
+    LogprobsAdded,
     ProofAdded,
     ReasoningDelta,
     RefusalDelta,
@@ -84,6 +86,8 @@ def fold(events: Iterable[Event]) -> Reply:
                 parts[event.index] = _with_proof(parts[event.index], event.proof)
             case CitationAdded():
                 parts[event.index] = _with_citation(parts[event.index], event.citation)
+            case LogprobsAdded():
+                parts[event.index] = _with_logprobs(parts[event.index], event.logprobs)
             case BlockStopped():
                 pass
             case Broken():
@@ -100,25 +104,27 @@ def fold(events: Iterable[Event]) -> Reply:
                     event.stop_sequence,
                     event.usage or start.usage,
                     start.created,
+                    event.extras,
                 )
     raise ValueError("a stream of events begins with Started and ends with Finished or Broken")
 
 
 def unfold(reply: Reply) -> Iterator[Event]:
-    """The stream that `fold` turns back into `reply` (without its extras)."""
+    """The stream that `fold` turns back into `reply`."""
     if isinstance(reply, ErrorReply):
         yield Broken(reply)
         return
     yield Started(reply.id, reply.model, reply.created, reply.usage)
     for index, part in enumerate(reply.parts):
         yield from _unfold_part(index, part)
-    yield Finished(reply.stop, reply.stop_sequence, reply.usage)
+    yield Finished(reply.stop, reply.stop_sequence, reply.usage, reply.extras)
 
 
 def _unfold_part(index: int, part: Part) -> Iterator[Event]:
     match part:
         case Text():
-            yield BlockStarted(index, replace(part, text="", citations=(), proof=None))
+            empty = replace(part, text="", citations=(), proof=None, logprobs=())
+            yield BlockStarted(index, empty)
             yield TextDelta(index, part.text)
             for citation in part.citations:
                 yield CitationAdded(index, citation)
@@ -136,6 +142,8 @@ def _unfold_part(index: int, part: Part) -> Iterator[Event]:
                 yield ArgumentsDelta(index, part.arguments)
         case Media() | Opaque() | ToolResult():
             yield BlockStarted(index, part)
+    if isinstance(part, Text | Refusal) and part.logprobs:
+        yield LogprobsAdded(index, part.logprobs)
     if isinstance(part, Text | Reasoning) and part.proof is not None:
         yield ProofAdded(index, part.proof)
     yield BlockStopped(index)
@@ -158,4 +166,10 @@ def _with_proof(part: Part, proof: Proof) -> Part:
 def _with_citation(part: Part, citation: Citation) -> Part:
     if isinstance(part, Text):
         return replace(part, citations=(*part.citations, citation))
+    return part
+
+
+def _with_logprobs(part: Part, logprobs: tuple[Logprob, ...]) -> Part:
+    if isinstance(part, Text | Refusal):
+        return replace(part, logprobs=part.logprobs + logprobs)
     return part

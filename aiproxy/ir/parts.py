@@ -57,20 +57,44 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A source named for a text. start and end: code points in that text, when known."""
+    """
+    A source named for a text.
+
+    url: "" when only its vendor can open it. start and end: code points in that text, when known.
+    quote: the source's own words, when told.
+    """
 
     url: str
     title: str = ""
     start: int | None = None
     end: int | None = None
+    quote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Logprob:
+    """
+    How likely a token was, as a natural logarithm.
+
+    data: its bytes, None when the source only gives text. others: the likeliest tokens in its
+    place, themselves without others.
+    """
+
+    token: str
+    logprob: float
+    data: bytes | None = None
+    others: tuple[Logprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """logprobs: of its tokens in order, when the client asked for them."""
+
     text: str
     citations: tuple[Citation, ...] = ()
     proof: Proof | None = None
     extras: Extras | None = None
+    logprobs: tuple[Logprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +191,7 @@ class ToolResult:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     text: str
+    logprobs: tuple[Logprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

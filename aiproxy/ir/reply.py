@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from aiproxy.errors import ErrorReply
-from aiproxy.ir.parts import Citation, Extras, Part, Proof
+from aiproxy.ir.parts import Citation, Extras, Logprob, Part, Proof
 
 StopReason: TypeAlias = Literal[
     "end", "stop_sequence", "tool_use", "max_tokens", "context_full", "filtered", "pause", "other"
@@ -28,7 +28,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """created: Unix seconds, 0 when the upstream does not say. usage: None when unknown."""
+    """
+    created: Unix seconds, 0 when the upstream does not say. usage: None when unknown.
+    extras: what else it says of the answer, which an encoder for another wire reports as lost.
+    """
 
     id: str
     model: str
@@ -108,17 +111,26 @@ class CitationAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class LogprobsAdded:
+    """Those of the next tokens of a Text or Refusal; how deltas are cut says nothing of tokens."""
+
+    index: int
+    logprobs: tuple[Logprob, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BlockStopped:
     index: int
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Last event of a good stream; every block is stopped before it."""
+    """Last event of a good stream; every block is stopped before it. extras: as in Response."""
 
     stop: StopReason
     stop_sequence: str = ""
     usage: Usage | None = None
+    extras: Extras | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,7 @@ Event: TypeAlias = (
     | ArgumentsDelta
     | ProofAdded
     | CitationAdded
+    | LogprobsAdded
     | BlockStopped
     | Finished
     | Broken

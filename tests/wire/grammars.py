@@ -215,7 +215,7 @@ class _Chat(Machine):
             must((self._finish == "tool_calls") <= bool(self._calls), "no call to wait for")
             must(self._finish != "stop" or not self._calls, "calls, but a plain end")
             return
-        must(first or delta, "a chunk says nothing")
+        must(first or delta or choices[0].get("logprobs"), "a chunk says nothing")
         for field in ("content", "reasoning_content", "refusal"):
             must(first or delta.get(field) != "", f"an empty {field}")
         for call in delta.get("tool_calls", ()):

@@ -32,7 +32,10 @@ def without_extras(wire: str, response: ir.Response, declared: Declared) -> ir.R
 
 def _plain(wire: str, part: ir.Part, declared: Declared) -> ir.Part:
     if isinstance(part, ir.Text) and "citations" in declared:
-        part = replace(part, citations=tuple(cited for cited in part.citations if cited.url))
+        cited = (each for each in part.citations if each.url)
+        if wire != "anthropic":
+            cited = (replace(each, quote="") for each in cited)
+        part = replace(part, citations=tuple(cited))
     if not isinstance(part, ir.Text | ir.Reasoning | ir.ToolCall | ir.Media):
         return part
     if part.extras is None or part.extras.wire == wire:
@@ -91,10 +94,17 @@ def _unproven(part: ir.Part, feature: str, declared: Declared) -> ir.Part:
     return part
 
 
+def unlikely(part: ir.Part) -> ir.Part:
+    """Without log probabilities."""
+    return replace(part, logprobs=()) if isinstance(part, ir.Text | ir.Refusal) else part
+
+
 def _unplaced(part: ir.Part, declared: Declared) -> ir.Part:
     if not isinstance(part, ir.Text) or "citations" not in declared:
         return part
-    return replace(part, citations=tuple(ir.Citation(c.url, c.title) for c in part.citations))
+    return replace(
+        part, citations=tuple(replace(cited, start=None, end=None) for cited in part.citations)
+    )
 
 
 # ── Anthropic ──
@@ -109,6 +119,8 @@ def _anthropic(response: ir.Response, declared: Declared) -> ir.Response:
     parts = _without_media(
         parts, declared, lambda m: ir.Text(f"[{m.kind} output is not available in this API]")
     )
+    if "logprobs" in declared:
+        parts = list(map(unlikely, parts))
     seen: list[ir.Part] = []
     for part in parts:
         match part:
@@ -151,17 +163,20 @@ def one_message(response: ir.Response, declared: Declared) -> ir.Response:
     parts = _without_media(parts, declared, lambda _: None)
     thoughts = "".join(part.text for part in parts if isinstance(part, ir.Reasoning))
     texts = [part for part in parts if isinstance(part, ir.Text)]
-    refusal = "".join(part.text for part in parts if isinstance(part, ir.Refusal))
+    refusals = [part for part in parts if isinstance(part, ir.Refusal)]
+    refusal = "".join(part.text for part in refusals)
     seen: list[ir.Part] = [ir.Reasoning(thoughts)] if thoughts else []
     text = "".join(part.text for part in texts)
-    if text:
+    of_text = tuple(one for part in texts for one in part.logprobs)
+    if text or of_text:
         proofs = [part.proof for part in texts if part.proof is not None]
         proof = (
             proofs[0] if proofs and (len(proofs) == 1 or "reasoning-proof" in declared) else None
         )
-        seen.append(ir.Text(text, _moved(texts), proof))
+        seen.append(ir.Text(text, _moved(texts), proof, logprobs=of_text))
     if refusal:
-        seen.append(ir.Refusal(refusal))
+        of_refusal = tuple(one for part in refusals for one in part.logprobs)
+        seen.append(ir.Refusal(refusal, of_refusal))
     seen += [replace(p, name="", detail="") for p in parts if isinstance(p, ir.Media)]
     calls = [part for part in parts if isinstance(part, ir.ToolCall)]
     for call in calls:
@@ -212,10 +227,12 @@ def _responses(response: ir.Response, declared: Declared) -> ir.Response:
     seen: list[ir.Part] = []
     for part in parts:
         match part:
-            case ir.Text(text="", citations=()) | ir.Refusal(text=""):
+            case ir.Text(text="", citations=(), logprobs=()) | ir.Refusal(text=""):
                 continue
             case ir.Reasoning(text="", proof=None):
                 continue
+            case ir.Refusal() if "logprobs" in declared:
+                seen.append(unlikely(part))
             case ir.Text():
                 text = _unproven(part, "thought-signature", declared)
                 assert isinstance(text, ir.Text)
@@ -271,9 +288,10 @@ def _gemini(response: ir.Response, declared: Declared) -> ir.Response:
     """
     Neighbouring texts are one, and so are neighbouring thoughts; thoughts are summaries, and their
     foreign proofs ride on the calls behind them; the prompt includes what was written to a cache.
-    No source is named twice for one place.
+    No source is named twice for one place. Log probabilities are those of the last text, and tell
+    no bytes.
     """
-    parts = _shown(response.parts, declared)
+    parts = list(map(unlikely, _shown(response.parts, declared)))
     seen: list[ir.Part] = []
     for part in parts:
         match part:
@@ -300,10 +318,22 @@ def _gemini(response: ir.Response, declared: Declared) -> ir.Response:
         else part
         for part in seen
     ]
+    likely = tuple(
+        _without_bytes(one)
+        for part in response.parts
+        if isinstance(part, ir.Text | ir.Refusal)
+        for one in part.logprobs
+    )
+    if seen and isinstance(seen[-1], ir.Text):
+        seen[-1] = replace(seen[-1], logprobs=likely)
     stop: ir.StopReason = _GEMINI_STOPS.get(response.stop, response.stop)
     if any(isinstance(part, ir.Refusal) for part in parts) and stop in ("end", "other"):
         stop = "filtered"
     return replace(response, parts=_ridden(seen), stop=stop, stop_sequence="", usage=usage)
+
+
+def _without_bytes(one: ir.Logprob) -> ir.Logprob:
+    return replace(one, data=None, others=tuple(map(_without_bytes, one.others)))
 
 
 def _ridden(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:

@@ -81,7 +81,9 @@ def proof_of(signature: str | None) -> ir.Proof | None:
 
 def web_citation(cited: shapes.Cited | None) -> ir.Citation | None:
     """A citation that other vendors understand; those into documents of the prompt are not."""
-    return ir.Citation(cited.url, cited.title or "") if cited is not None and cited.url else None
+    if cited is None or not cited.url:
+        return None
+    return ir.Citation(cited.url, cited.title or "", quote=cited.cited_text or "")
 
 
 def _text(block: ir.JSON, read: Reader) -> ir.Part:

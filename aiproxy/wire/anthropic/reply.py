@@ -11,11 +11,12 @@ from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.wire import proofs
 from aiproxy.wire.anthropic.blocks_in import MARKED_CITATION, NO_PROOF, parts_of
 from aiproxy.wire.anthropic.errors import error_body, error_of, is_error
-from aiproxy.wire.anthropic.shapes import FAMILY, NAME, ReplyShape
+from aiproxy.wire.anthropic.shapes import BOOKS, FAMILY, NAME, ReplyShape, known
 from aiproxy.wire.anthropic.usage import read_usage, stop_of, stop_word, usage_of, usage_shape
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.contract import EncodedReply
 from aiproxy.wire.jsontext import arguments_object, raw, read_reply, write
+from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.names import derived_id, legal_id
 
@@ -38,6 +39,8 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
         raise UpstreamProtocolError("the upstream's answer is not a message")
     parts = parts_of(shape.content, read_reply)
     has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
+    leftovers = Leftovers(NAME)
+    leftovers.note(body, known(ReplyShape) | BOOKS)
     return ir.Response(
         id=shape.id or "",
         model=shape.model or "",
@@ -45,6 +48,7 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
         stop=ir.settled_stop(stop_of(shape.stop_reason), has_calls),
         stop_sequence=shape.stop_sequence or "",
         usage=usage_of(read_usage(shape.usage)),
+        extras=leftovers.extras(),
     )
 
 
@@ -97,8 +101,10 @@ def reply_blocks(part: ir.Part, seed: str, losses: Losses) -> Iterable[Any]:
     """
     match part:
         case ir.Text():
+            _note_logprobs(part, losses)
             return [_text(part, losses)] if part.text else []
         case ir.Refusal():
+            _note_logprobs(part, losses)
             return [{"type": "text", "text": part.text}] if part.text else []
         case ir.Reasoning():
             return _thoughts(part, losses)
@@ -115,6 +121,11 @@ def reply_blocks(part: ir.Part, seed: str, losses: Losses) -> Iterable[Any]:
             return opaque_blocks(part, losses)
         case _:
             raise assert_never(part)
+
+
+def _note_logprobs(part: ir.Text | ir.Refusal, losses: Losses) -> None:
+    if part.logprobs:
+        losses.dropped("logprobs")
 
 
 def _text(part: ir.Text, losses: Losses) -> Block:
@@ -190,7 +201,7 @@ def citation_shape(citation: ir.Citation, losses: Losses) -> Block | None:
         losses.approximated("citations")
     return {
         "type": "web_search_result_location",
-        "cited_text": "",
+        "cited_text": citation.quote,
         "url": citation.url,
         "title": citation.title,
         "encrypted_index": MARKED_CITATION,

@@ -83,6 +83,7 @@ class Cited(Struct, gc=False):
     url: str | None = None
     title: str | None = None
     encrypted_index: str | None = None
+    cited_text: str | None = None
 
 
 # ── requests ──
@@ -224,3 +225,11 @@ class StreamShape(Struct, gc=False):
 def known(shape: type[Struct]) -> frozenset[str]:
     """The JSON names that `shape` reads."""
     return frozenset(shape.__struct_encode_fields__)
+
+
+BOOKS = frozenset({"type", "role", "usage"})
+"""
+Members of a message that tell a client nothing.
+
+Nor does the rest of `usage` beside the counts: how they divide, who served it, where.
+"""

@@ -22,14 +22,19 @@ from aiproxy.framing import sse
 from aiproxy.wire.anthropic import shapes
 from aiproxy.wire.anthropic.blocks_in import opaque, part_of, proof_of, web_citation
 from aiproxy.wire.anthropic.errors import error_of
-from aiproxy.wire.anthropic.shapes import DeltaShape, StreamShape, UsageShape
+from aiproxy.wire.anthropic.shapes import BOOKS, NAME, DeltaShape, StreamShape, UsageShape, known
 from aiproxy.wire.anthropic.usage import read_usage, stop_of, usage_of
 from aiproxy.wire.jsontext import copied, given, raw, read_reply, try_read
+from aiproxy.wire.leftovers import Leftovers
 
 _MOST_STRAY_MESSAGES = 3
 """So many messages in a row that are no JSON make a broken stream."""
 
 _read = msgspec.json.Decoder(StreamShape).decode
+
+_SAID_IN_MESSAGE = known(shapes.ReplyShape) | BOOKS
+_SAID_IN_DELTA = known(DeltaShape)
+_SAID_AT_END = known(StreamShape)
 
 _KNOWN = frozenset(
     {
@@ -77,6 +82,7 @@ class StreamDecoder:
         self._stop: str | None = None
         self._stop_sequence = ""
         self._strays = 0
+        self._leftovers = Leftovers(NAME)
 
     def feed(self, message: sse.Message) -> Sequence[ir.Event]:
         if self._ended:
@@ -100,7 +106,7 @@ class StreamDecoder:
             case "content_block_stop":
                 return self._close_block(shape.index)
             case "message_delta":
-                self._note_end(shape)
+                self._note_end(shape, message.data)
             case "message_stop":
                 return self._finish()
         return ()
@@ -130,6 +136,7 @@ class StreamDecoder:
             else shapes.MessageStartShape()
         )
         self._usage = read_usage(start.usage, self._usage)
+        self._leftovers.note(shape.message, _SAID_IN_MESSAGE)
         if self._started:
             return ()
         self._started = True
@@ -222,7 +229,10 @@ class StreamDecoder:
         events.append(ir.BlockStopped(index))
         return events
 
-    def _note_end(self, shape: StreamShape) -> None:
+    def _note_end(self, shape: StreamShape, data: bytes) -> None:
+        members = try_read(data, dict[str, msgspec.Raw]) or {}
+        self._leftovers.note(data, _SAID_AT_END)
+        self._leftovers.note(members.get("delta", msgspec.Raw()), _SAID_IN_DELTA)
         self._usage = read_usage(shape.usage, self._usage)
         if shape.delta is not None:
             self._stop = shape.delta.stop_reason or self._stop
@@ -234,7 +244,8 @@ class StreamDecoder:
         events = [event for at in tuple(self._blocks) for event in self._close_block(at)]
         self._ended = True
         stop = ir.settled_stop(stop_of(self._stop), self._has_calls)
-        events.append(ir.Finished(stop, self._stop_sequence, usage_of(self._usage)))
+        usage, extras = usage_of(self._usage), self._leftovers.extras()
+        events.append(ir.Finished(stop, self._stop_sequence, usage, extras))
         return events
 
 

@@ -46,6 +46,7 @@ _BlockEvent: TypeAlias = (
     | ir.ArgumentsDelta
     | ir.ProofAdded
     | ir.CitationAdded
+    | ir.LogprobsAdded
     | ir.BlockStopped
 )
 
@@ -105,6 +106,8 @@ class StreamEncoder:
         return _event("message_start", message=message)
 
     def _finish(self, event: ir.Finished) -> bytes:
+        self._losses.extras(NAME, event.extras)
+        self.losses[:] = self._losses.seen()
         delta = {
             "stop_reason": stop_word(event.stop),
             "stop_sequence": stop_text(event.stop, event.stop_sequence),
@@ -152,6 +155,9 @@ class StreamEncoder:
                 return self._proof(block, event.proof)
             case ir.CitationAdded():
                 return self._cite(block, event.citation)
+            case ir.LogprobsAdded():
+                self._losses.dropped("logprobs")
+                return b""
             case ir.BlockStopped():
                 self._current = None
                 return self._end(block)

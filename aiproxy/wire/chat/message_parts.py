@@ -22,10 +22,10 @@ def thoughts(delta: shapes.Delta) -> str:
     if not jsontext.given(delta.reasoning_details):
         return ""
     details = jsontext.try_read(delta.reasoning_details, list[shapes.Detail]) or ()
-    return "".join(detail.text or detail.summary or "" for detail in details if not _is_own(detail))
+    return "".join(detail.text or detail.summary or "" for detail in details if not is_own(detail))
 
 
-def _is_own(detail: shapes.Detail) -> bool:
+def is_own(detail: shapes.Detail) -> bool:
     """Whether a proxy like this one wrote the detail, to repeat a thought beside its proof."""
     return (detail.signature or detail.data or "").startswith(proofs.MARK)
 
@@ -82,6 +82,8 @@ def citation_entry(
     if not citation.url:
         losses.dropped("citations")
         return None
+    if citation.quote:
+        losses.dropped("citations")
     start = 0 if citation.start is None else citation.start
     end = length if citation.end is None else citation.end
     cited: dict[str, Any] = {

@@ -8,12 +8,14 @@ from typing import Any
 from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.wire import jsontext
-from aiproxy.wire.chat import counting, message_parts, shapes
+from aiproxy.wire import logprobs as openai_logprobs
+from aiproxy.wire.chat import beside, counting, message_parts, shapes
 from aiproxy.wire.chat.errors import NAME, decode_error, error_body
 from aiproxy.wire.chat.message_in import arguments_text, google_proof
 from aiproxy.wire.chat.message_out import google_content
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.contract import EncodedReply
+from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.names import derived_id
 
@@ -42,8 +44,11 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
     message = choice.message or choice.delta
     if message is None:
         raise UpstreamProtocolError("the upstream's answer has no message")
-    parts = tuple(_parts(message, str(seen.id or "")))
+    parts = tuple(_parts(choice, message, str(seen.id or "")))
     has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
+    leftovers = Leftovers(NAME)
+    beside.note_rest(leftovers, body)
+    beside.note_proofs(leftovers, message)
     return ir.Response(
         id=str(seen.id or ""),
         model=seen.model or "",
@@ -51,6 +56,7 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
         stop=counting.stop_of(choice.finish_reason, has_calls),
         usage=counting.decode_usage(seen.usage, seen.x_groq),
         created=int(seen.created or 0),
+        extras=leftovers.extras(),
     )
 
 
@@ -64,7 +70,8 @@ def first_choice(choices: list[shapes.Choice] | None) -> shapes.Choice | None:
     return next((choice for choice in choices or () if not choice.index), None)
 
 
-def _parts(message: shapes.Delta, reply_id: str) -> Iterator[ir.Part]:
+def _parts(choice: shapes.Choice, message: shapes.Delta, reply_id: str) -> Iterator[ir.Part]:
+    of_text, of_refusal = beside.logprobs_of(choice)
     pieces = list(message_parts.content(message))
     thoughts = message_parts.thoughts(message) + "".join(
         t for is_thought, t in pieces if is_thought
@@ -74,14 +81,18 @@ def _parts(message: shapes.Delta, reply_id: str) -> Iterator[ir.Part]:
     calls = list(_calls(message, reply_id))
     text = "".join(t for is_thought, t in pieces if not is_thought)
     proof = google_proof(message.extra_content)
-    if text:
-        yield ir.Text(text, tuple(message_parts.citations(message.annotations)), proof)
+    if text or of_text:
+        cited = tuple(message_parts.citations(message.annotations))
+        yield ir.Text(text, cited, proof, logprobs=of_text)
     elif calls and calls[0].proof is None and proof is not None:
         first = calls[0]
         calls[0] = ir.ToolCall(first.id, first.name, first.arguments, first.kind, "", proof)
     if message.refusal:
-        yield ir.Refusal(message.refusal)
+        yield ir.Refusal(message.refusal, of_refusal)
     yield from message_parts.images(message.images)
+    speech = beside.Speech()
+    speech.hear(message.audio)
+    yield from speech.parts()
     yield from calls
 
 
@@ -111,6 +122,7 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
     if isinstance(reply, ErrorReply):
         return EncodedReply(*error_body(reply))
     losses = Losses()
+    losses.extras(NAME, reply.extras)
     message = _Message(losses)
     for part in reply.parts:
         message.add(part)
@@ -124,7 +136,7 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
             {
                 "index": 0,
                 "message": message.written(),
-                "logprobs": None,
+                "logprobs": message.logprobs(),
                 "finish_reason": counting.finish_of(reply.stop, has_calls),
             }
         ],
@@ -146,6 +158,8 @@ class _Message:
         self._annotations: list[dict[str, Any]] = []
         self._details: list[dict[str, Any]] = []
         self._extra: dict[str, Any] = {}
+        self._of_text: list[ir.Logprob] = []
+        self._of_refusal: list[ir.Logprob] = []
 
     def add(self, part: ir.Part) -> None:
         if isinstance(part, ir.Text | ir.Reasoning | ir.ToolCall):
@@ -160,6 +174,7 @@ class _Message:
                     self._details.append(message_parts.detail_entry(part.text, part.proof, at))
             case ir.Refusal():
                 self._refusals.append(part.text)
+                self._of_refusal += part.logprobs
             case ir.ToolCall():
                 arguments = part.arguments
                 if part.kind == "function":
@@ -187,17 +202,23 @@ class _Message:
             entry = message_parts.citation_entry(citation, offset, length, self._losses)
             self._annotations += [] if entry is None else [entry]
         self._texts.append(text.text)
+        self._of_text += text.logprobs
         if text.proof is not None and self._extra:
             self._losses.dropped("reasoning-proof")
         elif text.proof is not None:
             self._extra = google_content(text.proof)
 
     def _opaque(self, part: ir.Opaque) -> None:
-        if part.fallback:
+        if part.wire == NAME and part.kind == "audio":
+            self._extra["audio"] = part.raw
+        elif part.fallback:
             self._losses.approximated(feature_name(part.kind))
             self._texts.append(part.fallback)
         else:
             self._losses.dropped(feature_name(part.kind))
+
+    def logprobs(self) -> dict[str, Any] | None:
+        return logprobs_member(self._of_text, self._of_refusal)
 
     def written(self) -> dict[str, Any]:
         text = "".join(self._texts)
@@ -214,3 +235,15 @@ class _Message:
             "tool_calls": self.calls,
         }
         return {**fields, **{k: v for k, v in optional.items() if v}, **self._extra}
+
+
+def logprobs_member(
+    of_text: list[ir.Logprob], of_refusal: list[ir.Logprob]
+) -> dict[str, Any] | None:
+    """A choice's `logprobs`, None when there are none."""
+    if not of_text and not of_refusal:
+        return None
+    return {
+        "content": openai_logprobs.written(of_text) if of_text else None,
+        "refusal": openai_logprobs.written(of_refusal) if of_refusal else None,
+    }

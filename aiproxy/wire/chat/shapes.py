@@ -228,17 +228,50 @@ class Delta(Struct, gc=False):
     function_call: Function | None = None
     annotations: Raw = Raw()
     images: Raw = Raw()
+    audio: Raw = Raw()
     extra_content: Raw = Raw()
 
 
+class Logprobs(Struct, gc=False):
+    """Of a choice's tokens."""
+
+    content: Raw = Raw()
+    refusal: Raw = Raw()
+
+
 class Choice(Struct, gc=False):
-    """message: of a whole answer, also where a vendor puts one into a stream."""
+    """
+    message: of a whole answer, also where a vendor puts one into a stream. logprobs: `Logprobs`,
+    or what older vendors write there.
+    """
 
     index: int | None = None
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
+    logprobs: Raw = Raw()
     error: Raw = Raw()
+
+
+class Audio(Struct, gc=False):
+    """An answer spoken, whole or a piece of it. data: base64."""
+
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+    expires_at: int | None = None
+
+
+class Raws(Struct, gc=False):
+    """The same as a `Completion`, with what is inside unread."""
+
+    choices: list[Raw] | None = None
+
+
+class RawChoice(Struct, gc=False):
+    index: int | None = None
+    message: Raw = Raw()
+    delta: Raw = Raw()
 
 
 class Completion(Struct, gc=False):
@@ -297,6 +330,44 @@ class Usage(Struct, gc=False):
 
 class Groq(Struct, gc=False):
     usage: Raw = Raw()
+
+
+def _known(*shapes: type[Struct]) -> frozenset[str]:
+    return frozenset(name for shape in shapes for name in shape.__struct_encode_fields__)
+
+
+COMPLETION_BOOKS = _known(Completion) | {
+    "system_fingerprint",
+    "service_tier",
+    "provider",
+    "obfuscation",
+    "p",
+    "nonce",
+    "request_id",
+    "metadata",
+    "latency_checkpoint",
+    "sla_metrics",
+    "time_info",
+    "prompt_token_ids",
+}
+"""
+Members of an answer that are read, or tell a client nothing: how a vendor served it.
+
+Nor does the rest of `usage` beside the counts: how they divide, their cost, their speed.
+"""
+
+CHOICE_BOOKS = _known(Choice) | {"native_finish_reason", "stop_reason", "seed", "token_ids", "text"}
+"""The same of a choice. stop_reason and text: once more, as another vendor has them."""
+
+MESSAGE_BOOKS = _known(Delta) | {
+    "role",
+    "name",
+    "channel",
+    "token_id",
+    "thought_signature",
+    "function_call",
+}
+"""The same of a message. thought_signature: once more what `extra_content` holds."""
 
 
 # ── errors ──

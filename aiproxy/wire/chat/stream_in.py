@@ -13,10 +13,11 @@ from aiproxy import ir
 from aiproxy.errors import UpstreamProtocolError
 from aiproxy.framing import sse
 from aiproxy.wire import jsontext
-from aiproxy.wire.chat import counting, message_parts, shapes
-from aiproxy.wire.chat.errors import decode_error
+from aiproxy.wire.chat import beside, counting, message_parts, shapes
+from aiproxy.wire.chat.errors import NAME, decode_error
 from aiproxy.wire.chat.message_in import arguments_text, google_proof
 from aiproxy.wire.chat.reply import first_choice, is_error
+from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.names import derived_id
 
 _MOST_UNREADABLE = 3
@@ -112,6 +113,8 @@ class StreamDecoder:
         self._x_groq = ir.JSON()
         self._pending_proof: ir.Proof | None = None
         self._unreadable = 0
+        self._leftovers = Leftovers(NAME)
+        self._speech = beside.Speech()
 
     def feed(self, message: sse.Message) -> Sequence[ir.Event]:
         if self._ended:
@@ -129,9 +132,12 @@ class StreamDecoder:
             self._usage = chunk.usage
         if jsontext.given(chunk.x_groq):
             self._x_groq = chunk.x_groq
+        choice = first_choice(chunk.choices)
+        if not self._started or choice is None or choice.finish_reason:
+            # What is said of the answer as a whole stands in its first or last chunks.
+            beside.note_rest(self._leftovers, message.data)
         if not chunk.choices:
             return ()
-        choice = first_choice(chunk.choices)
         out: list[ir.Event] = []
         if not self._started:
             out.append(self._start(chunk))
@@ -176,9 +182,12 @@ class StreamDecoder:
         self._stop_prose(out)
         for call in self._calls.all:
             self._stop_call(call, out)
+        for spoken in self._speech.parts():
+            index = self._next_block()
+            out += (ir.BlockStarted(index, spoken), ir.BlockStopped(index))
         stop = counting.stop_of(self._finish, bool(self._calls.all))
         usage = counting.decode_usage(self._usage, self._x_groq)
-        out.append(ir.Finished(stop, usage=usage))
+        out.append(ir.Finished(stop, usage=usage, extras=self._leftovers.extras()))
         return out
 
     # ── the answer ──
@@ -191,10 +200,21 @@ class StreamDecoder:
         delta = choice.delta or choice.message
         if delta is not None:
             self._delta(delta, out)
+        self._logprobs(choice, out)
         if choice.finish_reason:
             self._finish = choice.finish_reason
 
+    def _logprobs(self, choice: shapes.Choice, out: list[ir.Event]) -> None:
+        """A token may be no whole character yet, so its chunk may have no text."""
+        of_text, of_refusal = beside.logprobs_of(choice)
+        if of_text:
+            out.append(ir.LogprobsAdded(self._prose_as(ir.Text(""), out), of_text))
+        if of_refusal:
+            out.append(ir.LogprobsAdded(self._prose_as(ir.Refusal(""), out), of_refusal))
+
     def _delta(self, delta: shapes.Delta, out: list[ir.Event]) -> None:
+        beside.note_proofs(self._leftovers, delta)
+        self._speech.hear(delta.audio)
         thoughts = message_parts.thoughts(delta)
         if thoughts:
             self._thought(thoughts, out)

@@ -15,6 +15,7 @@ from aiproxy.wire import jsontext
 from aiproxy.wire.chat import counting, message_parts
 from aiproxy.wire.chat.errors import NAME, chunk_body
 from aiproxy.wire.chat.message_out import google_content
+from aiproxy.wire.chat.reply import logprobs_member
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.losses import Losses, feature_name
 
@@ -91,6 +92,8 @@ class StreamEncoder:
         self._images = 0
         self._lengths: dict[int, int] = {}
         self._citations: list[tuple[int, ir.Citation]] = []
+        self._logprobs: list[tuple[int, tuple[ir.Logprob, ...]]] = []
+        self._refusals: set[int] = set()
 
     def encode(self, event: ir.Event) -> bytes:
         out = b""
@@ -114,6 +117,8 @@ class StreamEncoder:
                 out = self._proof(event.index, event.proof)
             case ir.CitationAdded():
                 self._citations.append((event.index, event.citation))
+            case ir.LogprobsAdded():
+                self._logprobs.append((event.index, event.logprobs))
             case ir.Finished():
                 out = self._finish(event)
             case ir.Broken():
@@ -144,7 +149,8 @@ class StreamEncoder:
         return self._chunk({"role": "assistant", "content": ""})
 
     def _finish(self, event: ir.Finished) -> bytes:
-        out = [self._annotations()]
+        self._losses.extras(NAME, event.extras)
+        out = [self._annotations(), self._likelihoods()]
         finish = counting.finish_of(event.stop, bool(self._calls))
         tail = self._tail.replace(b"null", jsontext.write(finish), 1)
         out.append(self._head + b"{}" + tail)
@@ -166,6 +172,18 @@ class StreamEncoder:
         self.losses = list(self._losses.seen())
         return self._chunk({"annotations": entries}) if entries else b""
 
+    def _likelihoods(self) -> bytes:
+        """All log probabilities at once, in the order of the texts, which may come interleaved."""
+        of_text: list[ir.Logprob] = []
+        of_refusal: list[ir.Logprob] = []
+        for index, found in sorted(self._logprobs, key=lambda added: added[0]):
+            (of_refusal if index in self._refusals else of_text).extend(found)
+        member = logprobs_member(of_text, of_refusal)
+        if member is None:
+            return b""
+        tail = b',"logprobs":' + jsontext.write(member) + self._tail
+        return self._head + b"{}" + tail
+
     # ── blocks ──
 
     def _block(self, index: int, block: ir.Part) -> bytes:
@@ -178,11 +196,14 @@ class StreamEncoder:
                 self._thoughts[index] = [block.text]
                 return self._open(self._thought, index, block.text)
             case ir.Refusal():
+                self._refusals.add(index)
                 return self._open(self._refusal, index, block.text)
             case ir.ToolCall():
                 return self._call(index, block)
             case ir.Media():
                 return self._media(block)
+            case ir.Opaque(wire="chat", kind="audio"):
+                return self._chunk({"audio": block.raw})
             case ir.Opaque() if block.fallback:
                 self._losses.approximated(feature_name(block.kind))
                 return self._open(self._text, index, block.fallback)

@@ -30,25 +30,24 @@ def from_grounding(metadata: JSON, text: str, base: int) -> Iterator[Citation]:
         segment = support.segment or shapes.Segment()
         for at in support.grounding_chunk_indices or ():
             source = sources[at] if 0 <= at < len(sources) else None
-            if source is not None and source.uri:
+            if source is not None:
                 placed = True
                 start, end = _place(segment.start_index, segment.end_index, text, base)
-                yield Citation(source.uri, source.title or "", start, end)
+                yield Citation(source.uri or "", source.title or "", start, end)
     if not placed:
         for source in sources:
-            if source is not None and source.uri:
-                yield Citation(source.uri, source.title or "")
+            if source is not None:
+                yield Citation(source.uri or "", source.title or "")
 
 
 def from_citations(metadata: JSON, text: str, base: int) -> Iterator[Citation]:
-    """The sources of a `citationMetadata`; those without an address are of no use."""
+    """The sources of a `citationMetadata`."""
     read = try_read(metadata, shapes.CitationMetadata)
     if read is None:
         return
     for source in (*(read.citations or ()), *(read.citation_sources or ())):
-        if source.uri:
-            start, end = _place(source.start_index, source.end_index, text, base)
-            yield Citation(source.uri, source.title or "", start, end)
+        start, end = _place(source.start_index, source.end_index, text, base)
+        yield Citation(source.uri or "", source.title or "", start, end)
 
 
 def grounding(cited: Sequence[tuple[Citation, str, int]]) -> dict[str, Any]:

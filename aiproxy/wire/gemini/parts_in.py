@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from aiproxy.errors import UpstreamProtocolError
 from aiproxy.ir import (
@@ -13,6 +13,7 @@ from aiproxy.ir import (
     Citation,
     CitationAdded,
     Event,
+    LogprobsAdded,
     Opaque,
     Part,
     ProofAdded,
@@ -22,7 +23,7 @@ from aiproxy.ir import (
     TextDelta,
     ToolCall,
 )
-from aiproxy.wire.gemini import citations, media, shapes
+from aiproxy.wire.gemini import citations, logprobs, media, shapes
 from aiproxy.wire.gemini.contents_in import INVENTED, NAME, opaque_kind
 from aiproxy.wire.gemini.fallback import fallback_text
 from aiproxy.wire.gemini.partial import PartialArguments
@@ -36,7 +37,7 @@ class PartsReader:
     Blocks of one answer. What is read is collected in `events` until it is taken.
 
     Texts of the same kind that follow one another are one block. At most one block is open.
-    Sources that arrive when no text is open belong to nothing and are not kept.
+    Sources that arrive when no text is open belong to the next one, if there is any.
 
     has_calls: a tool call was seen.
     """
@@ -51,6 +52,7 @@ class PartsReader:
         self._text_bytes = 0
         self._grounding: JSON = shapes.ABSENT
         self._citations: JSON = shapes.ABSENT
+        self._logprobs: JSON = shapes.ABSENT
         self._arguments: PartialArguments | None = None
         self._response_id = ""
 
@@ -73,6 +75,21 @@ class PartsReader:
             self._grounding = candidate.grounding_metadata
         if given(candidate.citation_metadata):
             self._citations = candidate.citation_metadata
+        if given(candidate.logprobs_result):
+            self._logprobs = candidate.logprobs_result
+            if isinstance(self._open, Text):
+                self._likely()
+
+    def unplaced(self) -> Iterator[tuple[str, JSON]]:
+        """What is left when the answer is over because no text was open for it, by its name."""
+        for sources, of in (
+            (self._grounding, citations.from_grounding),
+            (self._citations, citations.from_citations),
+        ):
+            if given(sources) and any(of(sources, "", 0)):
+                yield "citations", sources
+        if given(self._logprobs):
+            yield "logprobs", self._logprobs
 
     def close(self) -> None:
         """The answer is over: ends whatever is open."""
@@ -137,10 +154,18 @@ class PartsReader:
             return
         at = self._count - 1
         if isinstance(self._open, Text):
+            self._likely()
             self._events += (CitationAdded(at, citation) for citation in self._cited())
             self._text_bytes += len("".join(self._texts).encode("utf-8", "replace"))
         self._events.append(BlockStopped(at))
         self._open, self._proven, self._texts = None, False, []
+
+    def _likely(self) -> None:
+        """Log probabilities are those of the open text, which is all that most answers have."""
+        found = logprobs.read(self._logprobs)
+        if found:
+            self._events.append(LogprobsAdded(self._count - 1, found))
+            self._logprobs = shapes.ABSENT
 
     def _cited(self) -> Iterable[Citation]:
         """The sources of the open text, each once."""

@@ -22,6 +22,8 @@ from aiproxy.ir import (
     BlockStopped,
     Citation,
     CitationAdded,
+    Logprob,
+    LogprobsAdded,
     Media,
     Opaque,
     Part,
@@ -51,6 +53,7 @@ BlockEvent: TypeAlias = (
     | ArgumentsDelta
     | ProofAdded
     | CitationAdded
+    | LogprobsAdded
     | BlockStopped
 )
 JSONPart: TypeAlias = dict[str, Any]
@@ -74,6 +77,7 @@ class _Block:
     ready: list[JSONPart | _Riding] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     cited: list[Citation] = field(default_factory=list)
+    logprobs: list[Logprob] = field(default_factory=list)
     proof: Proof | None = None
     stopped: bool = False
 
@@ -83,11 +87,13 @@ class PartsWriter:
     One answer's parts. losses: where what cannot be said is noted.
 
     cited: each citation with its text and the bytes of the answer before that text.
+    logprobs: of all texts in order.
     refused: the model refused, which other dialects say in a part and this one in the finish.
     """
 
     def __init__(self, losses: Losses) -> None:
         self.cited: list[tuple[Citation, str, int]] = []
+        self.logprobs: list[Logprob] = []
         self.refused = False
         self._losses = losses
         self._blocks: dict[int, _Block] = {}
@@ -109,6 +115,8 @@ class PartsWriter:
                 self._prove(self._blocks[event.index], event.proof)
             case CitationAdded():
                 self._cite(self._blocks[event.index], event.citation)
+            case LogprobsAdded():
+                self._blocks[event.index].logprobs += event.logprobs
             case BlockStopped():
                 self._stop(self._blocks[event.index])
             case _:
@@ -157,6 +165,8 @@ class PartsWriter:
 
     def _cite(self, block: _Block, citation: Citation) -> None:
         """Noted until the text is whole: some vendors name a text's sources before its words."""
+        if citation.quote:
+            self._losses.dropped("citations")
         if citation.url:
             block.cited.append(citation)
         else:
@@ -229,6 +239,7 @@ class PartsWriter:
                 text = "".join(block.text)
                 self.cited += ((citation, text, self._text_bytes) for citation in block.cited)
                 self._text_bytes += len(text.encode("utf-8", "replace"))
+                self.logprobs += block.logprobs
             del self._blocks[index]
         return out
 

@@ -21,6 +21,7 @@ from aiproxy.ir import (
 )
 from aiproxy.ir.reply import Broken
 from aiproxy.wire.contract import EncodedReply
+from aiproxy.wire.gemini import logprobs
 from aiproxy.wire.gemini.citations import grounding
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.errors import decode_error, error_body
@@ -114,7 +115,7 @@ def ending(stop: StopReason, writer: PartsWriter) -> dict[str, Any]:
     """What the last candidate says beside its content."""
     reason = "SAFETY" if writer.refused and stop in ("end", "other") else _REASONS[stop]
     sources = {"groundingMetadata": grounding(writer.cited)} if writer.cited else {}
-    return {"finishReason": reason, **sources}
+    return {"finishReason": reason, **sources, **logprobs.written(writer.logprobs)}
 
 
 def counts(usage: Usage | None) -> dict[str, Any]:

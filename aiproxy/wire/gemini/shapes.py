@@ -145,6 +145,7 @@ class Candidate(Shape):
     index: int | None = None
     citation_metadata: JSON = ABSENT
     grounding_metadata: JSON = ABSENT
+    logprobs_result: JSON = ABSENT
 
 
 class PromptFeedback(Shape):
@@ -191,6 +192,7 @@ class Segment(Shape):
 class GroundingSupport(Shape):
     segment: Segment | None = None
     grounding_chunk_indices: list[int] | None = None
+    confidence_scores: JSON = ABSENT
 
 
 class GroundingMetadata(Shape):
@@ -210,3 +212,55 @@ class CitationMetadata(Shape):
 
     citations: list[CitationSource] | None = None
     citation_sources: list[CitationSource] | None = None
+
+
+class Likely(Shape):
+    """A token, and how likely it was."""
+
+    token: str | None = None
+    log_probability: float | None = None
+
+
+class LikelyOnes(Shape):
+    candidates: list[Likely] | None = None
+
+
+class LogprobsResult(Shape):
+    """top_candidates: for each chosen token the likeliest in its place."""
+
+    chosen_candidates: list[Likely] | None = None
+    top_candidates: list[LikelyOnes] | None = None
+
+
+# ── what is left over ──
+
+
+class RawCandidate(Shape):
+    index: int | None = None
+
+
+class RawChunk(Shape):
+    """A chunk with its inside unread."""
+
+    candidates: list[msgspec.Raw] | None = None
+    prompt_feedback: JSON = ABSENT
+
+
+def known(*shapes: type[Shape]) -> frozenset[str]:
+    """The JSON names that these shapes read."""
+    return frozenset(name for shape in shapes for name in shape.__struct_encode_fields__)
+
+
+CHUNK_BOOKS = known(Chunk) | {"turnToken", "sdkHttpResponse", "modelStatus", "traceId"}
+"""
+Members of an answer that are read, or tell a client nothing: how the vendor served it.
+
+Nor does the rest of `usageMetadata` beside the counts: how they divide by kinds of media.
+"""
+
+CANDIDATE_BOOKS = known(Candidate) | {"tokenCount", "avgLogprobs", "score"}
+"""The same of a candidate. avgLogprobs, score: means that nobody asked for."""
+
+FEEDBACK_BOOKS = known(PromptFeedback)
+GROUNDING_BOOKS = known(GroundingMetadata) | {"retrievalMetadata", "groundingSupport"}
+"""The same of sources. retrievalMetadata: how likely a search would have helped."""

@@ -17,9 +17,12 @@ from aiproxy.framing import sse
 from aiproxy.ir import Broken, Event, Finished, Started, StopReason, Usage, settled_stop
 from aiproxy.redaction import redact
 from aiproxy.wire.gemini import shapes
+from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.errors import error_in_band
 from aiproxy.wire.gemini.parts_in import PartsReader
+from aiproxy.wire.gemini.rest import note_rest
 from aiproxy.wire.jsontext import given, try_read
+from aiproxy.wire.leftovers import Leftovers
 
 _MAX_JUNK = 3
 """Messages in a row that are no JSON at all, before the stream is given up."""
@@ -83,6 +86,7 @@ class StreamDecoder:
         self._blocked = False
         self._usage: Usage | None = None
         self._response_id = ""
+        self._leftovers = Leftovers(NAME)
 
     def feed(self, message: sse.Message) -> Sequence[Event]:
         if self._ended:
@@ -90,10 +94,13 @@ class StreamDecoder:
         chunk = try_read(message.data, shapes.Chunk)
         if chunk is not None:
             self._junk = 0
+            if not self._started or self._is_notable(chunk):
+                note_rest(self._leftovers, message.data)
             return self._chunk(chunk)
         chunks = try_read(message.data, list[shapes.Chunk])
         if chunks is not None:
             self._junk = 0
+            note_rest(self._leftovers, message.data)
             return [event for one in chunks for event in self._chunk(one)]
         if message.data.strip() != b"[DONE]":
             self._refuse(message.data)
@@ -108,7 +115,14 @@ class StreamDecoder:
         self._parts.close()
         stop = _STOPS.get(self._finish, "other") if self._finish else "filtered"
         stop = settled_stop(stop, self._parts.has_calls)
-        return [*self._parts.take(), Finished(stop, "", self._usage)]
+        for name, value in self._parts.unplaced():
+            self._leftovers.add(name, value)
+        return [*self._parts.take(), Finished(stop, "", self._usage, self._leftovers.extras())]
+
+    def _is_notable(self, chunk: shapes.Chunk) -> bool:
+        """What is said of the answer as a whole stands in its first chunk or beside its end."""
+        candidate = _first(chunk.candidates)
+        return candidate is None or bool(candidate.finish_reason)
 
     def _refuse(self, data: bytes) -> None:
         self._junk += 1

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiproxy.framing import sse
 from aiproxy.ir import Broken, Event, Finished, Loss, Request, Started
+from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.errors import error_body
 from aiproxy.wire.gemini.parts_out import JSONPart, PartsWriter
 from aiproxy.wire.gemini.paths import wants_events
@@ -59,6 +60,8 @@ class StreamEncoder:
 
     def _finish(self, event: Finished) -> bytes:
         parts = self._writer.close() or [{"text": ""}]
+        self._noted.extras(NAME, event.extras)
+        self.losses = list(self._noted.seen())
         said = ending(event.stop, self._writer)
         self._ended = True
         return self._chunk(parts, said, counts(event.usage), last=True)

@@ -21,8 +21,9 @@ from aiproxy.framing import eventstream
 from aiproxy.wire.jsontext import given, text_of, try_read
 from aiproxy.wire.kiro import shapes
 from aiproxy.wire.kiro.errors import error_in_frame
-from aiproxy.wire.kiro.shapes import FAMILY
+from aiproxy.wire.kiro.shapes import FAMILY, NAME
 from aiproxy.wire.kiro.usage import stop_of, usage_of
+from aiproxy.wire.leftovers import Leftovers
 
 T = TypeVar("T")
 
@@ -39,6 +40,19 @@ _KNOWN = frozenset(
     }
 )
 """All others carry nothing that a client could be shown."""
+
+_BOOKS = frozenset(
+    {
+        "",
+        "initial-response",
+        "meteringEvent",
+        "contextUsageEvent",
+        "intentsEvent",
+        "interactionComponentsEvent",
+        "dryRunSucceedEvent",
+    }
+)
+"""Events that tell a client nothing: how the service worked, and what its own editor shows."""
 
 
 class _Call:
@@ -76,6 +90,7 @@ class StreamDecoder:
         self._has_metadata = False
         self._usage: ir.Usage | None = None
         self._stop: ir.StopReason | None = None
+        self._leftovers = Leftovers(NAME)
 
     def feed(self, message: eventstream.Message) -> Sequence[ir.Event]:
         if self._ended:
@@ -97,7 +112,8 @@ class StreamDecoder:
         events += self._end_prose()
         for call in self._calls.values():
             events += self._end_call(call)
-        events.append(ir.Finished(self._settled_stop(), usage=self._usage))
+        stop, extras = self._settled_stop(), self._leftovers.extras()
+        events.append(ir.Finished(stop, usage=self._usage, extras=extras))
         return events
 
     def _event(self, message: eventstream.Message) -> Sequence[ir.Event]:
@@ -118,6 +134,8 @@ class StreamDecoder:
             case "messageMetadataEvent":
                 said = try_read(payload, shapes.MessageMetadata)
                 self._id = (said.utterance_id if said is not None else None) or self._id
+            case other if other not in _BOOKS:
+                self._leftovers.add(other.removesuffix("Event"), msgspec.Raw(payload))
         return ()
 
     def _break(self, message: eventstream.Message) -> Sequence[ir.Event]:

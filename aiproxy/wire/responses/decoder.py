@@ -12,21 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import msgspec
-
 from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.framing import sse
+from aiproxy.wire import logprobs
 from aiproxy.wire.jsontext import given, read_reply, try_read
+from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.responses import errors, items, outcome, shapes
 from aiproxy.wire.responses.progress import Block, Item
-from aiproxy.wire.responses.shapes import StreamEvent
-
-_MAX_JUNK = 3
-"""Messages in a row that are no JSON: after these it is no such stream."""
-
-_decode_event = msgspec.json.Decoder(StreamEvent).decode
-_TROUBLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+from aiproxy.wire.responses.reading import EventReader
+from aiproxy.wire.responses.shapes import NAME, StreamEvent
 
 
 class StreamDecoder:
@@ -41,12 +36,13 @@ class StreamDecoder:
         self._ended = False
         self._has_calls = False
         self._has_refusal = False
-        self._junk = 0
+        self._reader = EventReader(_READERS)
+        self._leftovers = Leftovers(NAME)
 
     def feed(self, message: sse.Message) -> Sequence[ir.Event]:
         if self._ended:
             return ()
-        event = self._read(message)
+        event = self._reader.read(message)
         if event is None:
             return ()
         reader = _READERS.get(event.type or message.event)
@@ -60,25 +56,6 @@ class StreamDecoder:
         if not self._ended:
             raise UpstreamProtocolError("the upstream's stream ended without a final event")
         return ()
-
-    def _read(self, message: sse.Message) -> StreamEvent | None:
-        """The event in a message, None when it tells us nothing."""
-        if message.data == b"[DONE]":
-            return None
-        try:
-            event = _decode_event(message.data)
-        except _TROUBLE:
-            typed = try_read(message.data, shapes.Typed)
-            if typed is not None and (typed.type or message.event) in _READERS:
-                raise UpstreamProtocolError(
-                    "an event of the upstream's has a wrong shape"
-                ) from None
-            self._junk = 0 if typed is not None else self._junk + 1
-            if self._junk >= _MAX_JUNK:
-                raise UpstreamProtocolError("the upstream's stream is not JSON") from None
-            return None
-        self._junk = 0
-        return event
 
     # ── the response as a whole ──
 
@@ -94,6 +71,7 @@ class StreamDecoder:
         self._out.append(ir.Started(response.id or "", response.model or "", created))
 
     def _completed(self, event: StreamEvent) -> None:
+        self._leftovers.note(event.response, shapes.RESPONSE_BOOKS)
         self._finish(_response(event), event.type)
 
     def _finish(self, response: shapes.ResponseObject, type_: str | None) -> None:
@@ -112,7 +90,8 @@ class StreamDecoder:
         if response.status in ("queued", "in_progress"):
             response.status = None
         stop = outcome.stop_of(response, has_calls=self._has_calls, has_refusal=self._has_refusal)
-        self._out.append(ir.Finished(stop, usage=outcome.usage_of(response.usage)))
+        usage, extras = outcome.usage_of(response.usage), self._leftovers.extras()
+        self._out.append(ir.Finished(stop, usage=usage, extras=extras))
         self._ended = True
 
     def _failed(self, event: StreamEvent) -> None:
@@ -172,6 +151,7 @@ class StreamDecoder:
             return
         item.done = True
         self._note(raw)
+        items.note_rest(self._leftovers, raw)
         match kind := items.kind_of(raw):
             case "message":
                 self._message_ended(item, read_reply(raw, shapes.MessageItem))
@@ -252,6 +232,7 @@ class StreamDecoder:
         is_refusal = block.make is ir.RefusalDelta
         self._has_refusal = self._has_refusal or (is_refusal and bool(part.refusal))
         self._rest(block, part.refusal if is_refusal else part.text)
+        self._likely_rest(block, part.logprobs)
         for annotation in (part.annotations or ())[block.annotations :]:
             self._annotate(block, annotation)
         self._stop_block(block)
@@ -264,10 +245,24 @@ class StreamDecoder:
                 self._part_ended(self._text_block(item, index, part.type == "refusal"), part)
 
     def _text_delta(self, event: StreamEvent) -> None:
-        self._more(self._text_of(event), event.delta)
+        block = self._text_of(event)
+        self._more(block, event.delta)
+        if given(event.logprobs):
+            self._likely(block, logprobs.read(event.logprobs))
 
     def _text_done(self, event: StreamEvent) -> None:
-        self._rest(self._text_of(event), event.text)
+        block = self._text_of(event)
+        self._rest(block, event.text)
+        self._likely_rest(block, event.logprobs)
+
+    def _likely(self, block: Block | None, found: tuple[ir.Logprob, ...]) -> None:
+        if found and block is not None and block.is_open:
+            block.logprobs += len(found)
+            self._out.append(ir.LogprobsAdded(block.index, found))
+
+    def _likely_rest(self, block: Block | None, whole: ir.JSON) -> None:
+        if block is not None and given(whole):
+            self._likely(block, logprobs.read(whole)[block.logprobs :])
 
     def _refusal_delta(self, event: StreamEvent) -> None:
         self._has_refusal = self._has_refusal or bool(event.delta)

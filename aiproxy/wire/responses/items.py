@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiproxy import ir
-from aiproxy.wire import proofs
+from aiproxy.wire import logprobs, proofs
 from aiproxy.wire.jsontext import copied, read_reply, try_read
+from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.responses import shapes
 from aiproxy.wire.responses.shapes import FAMILY, NAME
 
@@ -42,6 +43,29 @@ def parts_of(item: ir.JSON) -> tuple[ir.Part, ...]:
             if image.result:
                 return (_image(image.result, image.output_format),)
     return (ir.Opaque(NAME, kind, copied(item)),)
+
+
+def note_rest(leftovers: Leftovers, item: ir.JSON) -> None:
+    """The members of an output item that nobody reads."""
+    match kind_of(item):
+        case "message":
+            leftovers.note(item, shapes.ITEM_BOOKS | {"content"})
+            content = try_read(item, shapes.RawContent)
+            for part in (content and content.content) or ():
+                said = (try_read(part, shapes.Typed) or shapes.Typed()).type or ""
+                if said in ("output_text", "refusal"):
+                    leftovers.note(part, shapes.PART_BOOKS)
+                else:
+                    leftovers.add(said or "content", part)
+        case "reasoning":
+            leftovers.note(item, shapes.ITEM_BOOKS | {"summary", "content", "encrypted_content"})
+            thought = try_read(item, shapes.ReasoningItem) or shapes.ReasoningItem()
+            if _joined(thought.content) and _joined(thought.summary):
+                leftovers.add("reasoning_summary", item)
+        case "function_call" | "custom_tool_call":
+            leftovers.note(item, shapes.CALL_BOOKS)
+        case "image_generation_call":
+            leftovers.note(item, shapes.IMAGE_BOOKS)
 
 
 def citation(annotation: ir.JSON) -> ir.Citation | None:
@@ -92,7 +116,8 @@ def _message(item: shapes.MessageItem) -> Iterable[ir.Part]:
             case "output_text":
                 found = (citation(annotation) for annotation in part.annotations or ())
                 citations = tuple(each for each in found if each is not None)
-                yield ir.Text(part.text or "", citations)
+                likely = logprobs.read(part.logprobs)
+                yield ir.Text(part.text or "", citations, logprobs=likely)
             case "refusal":
                 yield ir.Refusal(part.refusal or "")
 

@@ -8,15 +8,20 @@ from aiproxy import ir
 
 
 class Block:
-    """An open block. length: characters of it that were passed on."""
+    """
+    An open block.
 
-    __slots__ = ("annotations", "index", "is_open", "length", "make")
+    length: characters of it that were passed on. annotations, logprobs: how many of these were.
+    """
+
+    __slots__ = ("annotations", "index", "is_open", "length", "logprobs", "make")
 
     def __init__(self, index: int, make: Callable[[int, str], ir.Event]) -> None:
         self.index = index
         self.make = make
         self.length = 0
         self.annotations = 0
+        self.logprobs = 0
         self.is_open = True
 
 

@@ -9,6 +9,7 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.wire.contract import EncodedReply
 from aiproxy.wire.jsontext import read_reply, write
+from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.responses import errors, items, outcome, shapes
 from aiproxy.wire.responses.stream import StreamEncoder
 
@@ -30,6 +31,10 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
     if response.output is None:
         raise UpstreamProtocolError("the upstream's answer has no output")
     parts = tuple(part for item in response.output for part in items.parts_of(item))
+    leftovers = Leftovers(shapes.NAME)
+    leftovers.note(body, shapes.RESPONSE_BOOKS)
+    for item in response.output:
+        items.note_rest(leftovers, item)
     stop = outcome.stop_of(
         response,
         has_calls=any(isinstance(part, ir.ToolCall) for part in parts),
@@ -42,6 +47,7 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
         stop,
         usage=outcome.usage_of(response.usage),
         created=int(response.created_at or 0),
+        extras=leftovers.extras(),
     )
 
 

@@ -72,11 +72,18 @@ class OutputPart(msgspec.Struct, gc=False):
     text: str | None = None
     refusal: str | None = None
     annotations: list[Raw] | None = None
+    logprobs: Raw = Raw()
 
 
 class MessageItem(msgspec.Struct, gc=False):
     role: str | None = None
     content: list[OutputPart] | None = None
+
+
+class RawContent(msgspec.Struct, gc=False):
+    """The same with its parts unread."""
+
+    content: list[Raw] | None = None
 
 
 class ImageItem(msgspec.Struct, gc=False):
@@ -119,6 +126,56 @@ class ResponseObject(msgspec.Struct, gc=False):
     usage: UsageObject | None = None
 
 
+def _known(*shapes: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(name for shape in shapes for name in shape.__struct_encode_fields__)
+
+
+RESPONSE_BOOKS = _known(ResponseObject) | {
+    # What the client asked, repeated.
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+    "background",
+    "presence_penalty",
+    "frequency_penalty",
+    # How the vendor served it.
+    "object",
+    "completed_at",
+    "billing",
+    "output_text",
+}
+"""
+Members of a response that are read, or tell a client nothing.
+
+Nor does the rest of `usage` beside the counts: how they divide, and their cost.
+"""
+
+ITEM_BOOKS = frozenset({"id", "type", "status", "role"})
+PART_BOOKS = _known(OutputPart)
+CALL_BOOKS = _known(CallItem) | ITEM_BOOKS
+IMAGE_BOOKS = _known(ImageItem) | ITEM_BOOKS | {"size", "quality", "background", "action"}
+"""The same of items; how an image was made shows in it."""
+
+
 class StreamEvent(msgspec.Struct, gc=False):
     """Any event of a stream."""
 
@@ -134,6 +191,7 @@ class StreamEvent(msgspec.Struct, gc=False):
     item: Raw = Raw()
     part: Raw = Raw()
     annotation: Raw = Raw()
+    logprobs: Raw = Raw()
     response: Raw = Raw()
     error: Raw = Raw()
     code: str | int | None = None

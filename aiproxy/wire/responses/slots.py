@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from aiproxy import ir
 from aiproxy.wire.jsontext import raw, try_read, write
+from aiproxy.wire.logprobs import written
 from aiproxy.wire.names import derived_id
 from aiproxy.wire.responses import native
 from aiproxy.wire.responses.shapes import Typed
@@ -91,6 +92,8 @@ class Slot:
 
 
 class TextPart(Growing):
+    """logprobs: told with the whole text, where the vendor repeats them."""
+
     delta_type = "response.output_text.delta"
     done_type = "response.output_text.done"
     delta_tail = b',"logprobs":[],'
@@ -99,10 +102,12 @@ class TextPart(Growing):
         super().__init__(place)
         self._annotations: list[dict[str, Any]] = []
         self._unplaced: list[ir.Citation] = []
+        self.logprobs: list[ir.Logprob] = []
 
     def object(self) -> dict[str, Any]:
         annotations = list(self._annotations)
-        return {"type": "output_text", "text": self.text, "annotations": annotations}
+        text = {"type": "output_text", "text": self.text, "annotations": annotations}
+        return {**text, "logprobs": written(self.logprobs)} if self.logprobs else text
 
     def opened(self) -> Iterator[Event]:
         yield "response.content_part.added", {**self.place, "part": self.object()}
@@ -111,7 +116,8 @@ class TextPart(Growing):
         self.is_open = False
         for citation in self._unplaced:
             yield self._annotated(citation)
-        yield self.done_type, {**self.place, "text": self.text, "logprobs": []}
+        likely = written(self.logprobs)
+        yield self.done_type, {**self.place, "text": self.text, "logprobs": likely}
         yield "response.content_part.done", {**self.place, "part": self.object()}
 
     def cited(self, citation: ir.Citation) -> Iterator[Event]:

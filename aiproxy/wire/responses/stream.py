@@ -76,6 +76,8 @@ class StreamEncoder:
                 return self._written(self._proof(event.index, event.proof))
             case ir.CitationAdded():
                 return self._written(self._cite(event.index, event.citation))
+            case ir.LogprobsAdded():
+                return self._written(self._likely(event.index, event.logprobs))
             case ir.BlockStopped():
                 return self._stop(event.index)
             case ir.Finished():
@@ -108,12 +110,11 @@ class StreamEncoder:
         if loss not in self.losses:
             self.losses.append(loss)
 
-    def _note_extras(self, block: ir.Part) -> None:
+    def _note_extras(self, extras: ir.Extras | None) -> None:
         """What only another vendor's clients would understand."""
-        if isinstance(block, ir.Text | ir.Reasoning | ir.ToolCall | ir.Media):
-            noted = Losses()
-            noted.extras(NAME, block.extras)
-            self.losses += (loss for loss in noted.seen() if loss not in self.losses)
+        noted = Losses()
+        noted.extras(NAME, extras)
+        self.losses += (loss for loss in noted.seen() if loss not in self.losses)
 
     # ── the reply as a whole ──
 
@@ -132,6 +133,7 @@ class StreamEncoder:
 
     def _finish(self, end: ir.Finished) -> bytes:
         envelope, out = self._started()
+        self._note_extras(end.extras)
         for index in list(self._open):
             out += self._stop(index)
         out += self._written(self._close_message())
@@ -209,7 +211,8 @@ class StreamEncoder:
 
     def _block_started(self, index: int, block: ir.Part) -> bytes:
         _, out = self._started()
-        self._note_extras(block)
+        if isinstance(block, ir.Text | ir.Reasoning | ir.ToolCall | ir.Media):
+            self._note_extras(block.extras)
         match block:
             case ir.Text():
                 return out + self._text_started(index, block)
@@ -336,7 +339,20 @@ class StreamEncoder:
         if block.part is None:
             yield from self._show_unseen(index)
         if isinstance(block.part, slots.TextPart):
+            if citation.quote:
+                self._lost("citations")
             yield from block.part.cited(citation)
+
+    def _likely(self, index: int, logprobs: tuple[ir.Logprob, ...]) -> Iterator[Event]:
+        block = self._open.get(index)
+        if isinstance(block, _Text) and block.kind is slots.TextPart:
+            if block.part is None:
+                yield from self._show_unseen(index)
+            assert isinstance(block.part, slots.TextPart)
+            block.part.logprobs += logprobs
+        else:
+            # A refusal has no place for them.
+            self._lost("logprobs")
 
     # ── ends of blocks ──
 

@@ -34,6 +34,7 @@ _ERRORS: Mapping[int, ErrorKind] = {
 
 class AnthropicContractTests(WireContract, SynchronousTestCase):
     wire = anthropic
+    has_logprobs = False
     corpus_format = "anthropic"
 
     exempt_requests = {

@@ -40,7 +40,8 @@ def one_message(reply: ir.Reply) -> ir.Reply:
         parts.append(ir.Reasoning("".join(part.text for part in thoughts)))
     if texts:
         citations = tuple(citation for part in texts for citation in part.citations)
-        parts.append(ir.Text("".join(part.text for part in texts), citations))
+        likely = tuple(one for part in texts for one in part.logprobs)
+        parts.append(ir.Text("".join(part.text for part in texts), citations, logprobs=likely))
     parts += others
     parts += [replace(call, arguments=call.arguments or "{}") for call in calls]
     return replace(reply, parts=tuple(parts))

@@ -188,7 +188,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual((tool.kind, tool.fallback), ("toolCall", ""))
 
     def test_sources(self) -> None:
-        """Places are given in bytes of the whole text, and read as characters."""
+        """Places are given in bytes of the whole text; sources without an address are known, too."""
         grounding = {
             "groundingChunks": [{"web": {"uri": "https://a", "title": "A"}}],
             "groundingSupports": [
@@ -212,6 +212,7 @@ class AnswerTests(SynchronousTestCase):
                         ir.Citation("https://a", "A", 1, 3),
                         ir.Citation("https://a", "A"),
                         ir.Citation("https://b", "", 0, 1),
+                        ir.Citation(""),
                     ),
                 ),
             ),

@@ -269,9 +269,15 @@ def _final_response(case: corpus.Case) -> bytes | None:
 
 
 def _comparable(reply: ir.Reply) -> ir.Response:
-    """Proofs are made anew in the final response; other wires' eyes see no opaque items."""
+    """
+    Proofs are made anew in the final response; other wires' eyes see no opaque items, and of what
+    is left over only that it is there.
+    """
     assert isinstance(reply, ir.Response)
-    return replace(reply, parts=tuple(_comparable_part(part) for part in reply.parts))
+    parts = tuple(_comparable_part(part) for part in reply.parts)
+    named = sorted(name for name, _ in reply.extras.fields) if reply.extras is not None else []
+    extras = ir.Extras(responses.NAME, tuple((name, ir.JSON(b"1")) for name in named))
+    return replace(reply, parts=parts, extras=extras)
 
 
 def _comparable_part(part: ir.Part) -> ir.Part:
