@@ -30,3 +30,7 @@ def _note_sources(leftovers: Leftovers, candidate: shapes.Candidate | None) -> N
         found = try_read(candidate.grounding_metadata, shapes.GroundingMetadata)
         for support in (found and found.grounding_supports) or ():
             leftovers.add("confidence_scores", support.confidence_scores)
+    if given(candidate.citation_metadata):
+        sources = try_read(candidate.citation_metadata, shapes.RawCitations)
+        for source in (sources and sources.citations) or ():
+            leftovers.note(source, shapes.CITATION_BOOKS)

@@ -246,6 +246,10 @@ class RawChunk(Shape):
     prompt_feedback: JSON = ABSENT
 
 
+class RawCitations(Shape):
+    citations: list[msgspec.Raw] | None = None
+
+
 def known(*shapes: type[Shape]) -> frozenset[str]:
     """The JSON names that these shapes read."""
     return frozenset(name for shape in shapes for name in shape.__struct_encode_fields__)
@@ -264,3 +268,4 @@ CANDIDATE_BOOKS = known(Candidate) | {"tokenCount", "avgLogprobs", "score"}
 FEEDBACK_BOOKS = known(PromptFeedback)
 GROUNDING_BOOKS = known(GroundingMetadata) | {"retrievalMetadata", "groundingSupport"}
 """The same of sources. retrievalMetadata: how likely a search would have helped."""
+CITATION_BOOKS = known(CitationSource)

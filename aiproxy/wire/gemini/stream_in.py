@@ -122,7 +122,9 @@ class StreamDecoder:
     def _is_notable(self, chunk: shapes.Chunk) -> bool:
         """What is said of the answer as a whole stands in its first chunk or beside its end."""
         candidate = _first(chunk.candidates)
-        return candidate is None or bool(candidate.finish_reason)
+        if candidate is None or candidate.finish_reason:
+            return True
+        return given(candidate.grounding_metadata) or given(candidate.citation_metadata)
 
     def _refuse(self, data: bytes) -> None:
         self._junk += 1

@@ -188,7 +188,7 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual((tool.kind, tool.fallback), ("toolCall", ""))
 
     def test_sources(self) -> None:
-        """Places are given in bytes of the whole text; sources without an address are known, too."""
+        """Places are given in bytes of the whole text; some sources have no address."""
         grounding = {
             "groundingChunks": [{"web": {"uri": "https://a", "title": "A"}}],
             "groundingSupports": [

@@ -283,4 +283,8 @@ def _comparable(reply: ir.Reply) -> ir.Response:
 def _comparable_part(part: ir.Part) -> ir.Part:
     if isinstance(part, ir.Reasoning) and part.proof is not None:
         return replace(part, proof=replace(part.proof, data=""))
+    if isinstance(part, ir.Text):
+        # Deltas tell them more exactly.
+        likely = (replace(one, logprob=round(one.logprob, 3)) for one in part.logprobs)
+        return replace(part, logprobs=tuple(likely))
     return replace(part, raw=ir.JSON(b"{}")) if isinstance(part, ir.Opaque) else part
