@@ -9,15 +9,23 @@ from tests.wire.loss_probes import (
     Feature,
     Object,
     answer,
+    beside,
     contains,
     media,
     message,
     parts_of,
     proof,
     replied,
+    told,
 )
 
 DOT = "iVBORw0KGgo="
+LIKELY = {
+    "token": "So",
+    "logprob": -0.25,
+    "bytes": [83, 111],
+    "top_logprobs": [{"token": "No", "logprob": -2.5, "bytes": None}],
+}
 TALES = "https://example.org/tales"
 USAGE = {
     "anthropic": {
@@ -57,13 +65,36 @@ def _output(text: str = "So they say.", **more: object) -> Object:
     return {"type": "output_text", "text": text, "annotations": [], **more}
 
 
-def _usage(*wires: str) -> Mapping[str, Object]:
+def _usage(*wires: str) -> dict[str, Object]:
     said = {"anthropic": [_text()], "chat": {}, "responses": message(_output())}
     return {wire: answer(wire, said[wire], usage=USAGE[wire]) for wire in wires}
 
 
-def _with_usage_of_gemini(bodies: Mapping[str, Object]) -> Mapping[str, Object]:
+def _with_usage_of_gemini(bodies: Mapping[str, Object]) -> dict[str, Object]:
     return {**bodies, "gemini": answer("gemini", [{"text": "So."}], usageMetadata=_CACHED)}
+
+
+def _with_kiro(*events: tuple[str, Object]) -> dict[str, Object]:
+    return {"kiro": told(*events)}
+
+
+def _metered() -> dict[str, Object]:
+    counts = {
+        "uncachedInputTokens": 7,
+        "cacheReadInputTokens": 11,
+        "cacheWriteInputTokens": 13,
+        "outputTokens": 22,
+    }
+    return _with_kiro(("metadataEvent", {"tokenUsage": counts}))
+
+
+def _likely(response: ir.Response) -> object:
+    return [
+        (one.token, one.logprob, [(other.token, other.logprob) for other in one.others])
+        for part in response.parts
+        if isinstance(part, ir.Text)
+        for one in part.logprobs
+    ]
 
 
 def _tokens(response: ir.Response) -> ir.Usage:
@@ -115,7 +146,11 @@ CITED: Mapping[str, Object] = {
 ANSWERS: Sequence[Feature] = (
     Feature(
         "tool call: id, name, arguments",
-        replied(
+        _with_kiro(
+            ("toolUseEvent", {"toolUseId": "call_1", "name": "look", "input": '{"at":1}'}),
+            ("toolUseEvent", {"toolUseId": "call_1", "name": "look", "stop": True}),
+        )
+        | replied(
             anthropic=[{"type": "tool_use", "id": "call_1", "name": "look", "input": {"at": 1}}],
             chat={
                 "content": None,
@@ -145,7 +180,8 @@ ANSWERS: Sequence[Feature] = (
     ),
     Feature(
         "thoughts",
-        replied(
+        _with_kiro(("reasoningContentEvent", {"text": "Let me think."}))
+        | replied(
             anthropic=[
                 {"type": "thinking", "thinking": "Let me think.", "signature": "UHJvb2Y="},
                 _text(),
@@ -173,6 +209,17 @@ ANSWERS: Sequence[Feature] = (
         ),
         proof("anthropic"),
         needle="UHJvb2Y=",
+    ),
+    Feature(
+        "proof of a Kiro model's thoughts",
+        _with_kiro(("reasoningContentEvent", {"text": "Hm.", "signature": "UHJvb2Y="})),
+        proof("kiro"),
+        needle="UHJvb2Y=",
+    ),
+    Feature(
+        "proof of thoughts by a vendor behind Chat's",
+        replied(chat={"reasoning_details": [{"type": "reasoning.encrypted", "data": "UHJv"}]}),
+        beside("reasoning_details"),
     ),
     Feature(
         "redacted thoughts of Claude's",
@@ -305,6 +352,11 @@ ANSWERS: Sequence[Feature] = (
         media,
     ),
     Feature(
+        "audio that the model spoke, with its transcript",
+        replied(chat={"content": None, "audio": {"id": "a", "data": DOT, "transcript": "Beep."}}),
+        contains(DOT),
+    ),
+    Feature(
         "web search by the vendor",
         replied(
             anthropic=[
@@ -376,12 +428,12 @@ ANSWERS: Sequence[Feature] = (
     ),
     Feature(
         "tokens read from a cache",
-        _with_usage_of_gemini(_usage("anthropic", "chat", "responses")),
+        _metered() | _with_usage_of_gemini(_usage("anthropic", "chat", "responses")),
         lambda response: _tokens(response).cache_read,
     ),
     Feature(
         "tokens written to a cache",
-        _usage("anthropic", "chat", "responses"),
+        _metered() | _usage("anthropic", "chat", "responses"),
         lambda response: _tokens(response).cache_write or _tokens(response).input - 7,
         forms={"gemini": "counted as input"},
     ),
@@ -389,5 +441,119 @@ ANSWERS: Sequence[Feature] = (
         "tokens of thoughts",
         _with_usage_of_gemini(_usage("anthropic", "chat", "responses")),
         lambda response: _tokens(response).reasoning,
+    ),
+    Feature(
+        "log probabilities",
+        {
+            "chat": answer("chat", {}, logprobs={"content": [LIKELY]}),
+            "responses": answer("responses", message(_output(logprobs=[LIKELY]))),
+            "gemini": answer(
+                "gemini",
+                [{"text": "So."}],
+                logprobsResult={
+                    "chosenCandidates": [{"token": "So", "logProbability": -0.25}],
+                    "topCandidates": [{"candidates": [{"token": "No", "logProbability": -2.5}]}],
+                },
+            ),
+        },
+        _likely,
+    ),
+    Feature(
+        "ratings of safety",
+        {
+            "gemini": answer(
+                "gemini",
+                [{"text": "So."}],
+                safetyRatings=[{"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW"}],
+            ),
+            "chat": answer("chat", {}, content_filter_results={"hate": {"severity": "safe"}}),
+        },
+        beside("safetyRatings", "content_filter_results"),
+    ),
+    Feature(
+        "what was searched for, and the page that the vendor wants shown",
+        {
+            "gemini": answer(
+                "gemini",
+                [{"text": "So."}],
+                groundingMetadata={
+                    "webSearchQueries": ["tales"],
+                    "searchEntryPoint": {"renderedContent": "<b>tales</b>"},
+                },
+            )
+        },
+        beside("webSearchQueries", "searchEntryPoint"),
+    ),
+    Feature(
+        "pages that were read for the answer",
+        {
+            "gemini": answer(
+                "gemini",
+                [{"text": "So."}],
+                urlContextMetadata={"urlMetadata": [{"retrievedUrl": TALES}]},
+            ),
+            "chat": answer("chat", {}, search_results=[{"title": "Tales", "url": TALES}]),
+        },
+        beside("urlContextMetadata", "search_results"),
+    ),
+    Feature(
+        "what kind of refusal it is",
+        {
+            "anthropic": answer(
+                "anthropic",
+                [_text()],
+                stop_reason="refusal",
+                stop_details={"type": "refusal", "category": "cyber"},
+            )
+        },
+        beside("stop_details"),
+    ),
+    Feature(
+        "container of code execution",
+        {"anthropic": answer("anthropic", [_text()], container={"id": "container_1"})},
+        beside("container"),
+    ),
+    Feature(
+        "`phase` of a message",
+        {"responses": answer("responses", [{**message(_output())[0], "phase": "commentary"}])},
+        beside("phase"),
+    ),
+    Feature(
+        "what a drawn image shows, in the vendor's words",
+        replied(
+            responses=[
+                {"type": "image_generation_call", "result": DOT, "revised_prompt": "A dot."},
+                *message(_output()),
+            ]
+        ),
+        beside("revised_prompt"),
+    ),
+    Feature(
+        "proofs that the vendor took out of the request",
+        {
+            "responses": answer(
+                "responses", message(_output()), input_transformations=[{"id": "rs_1"}]
+            )
+        },
+        beside("input_transformations"),
+    ),
+    Feature(
+        "sources of code, further links",
+        _with_kiro(
+            ("codeReferenceEvent", {"references": [{"repository": "tales"}]}),
+            ("supplementaryWebLinksEvent", {"supplementaryWebLinks": [{"url": TALES}]}),
+        ),
+        beside("codeReference", "supplementaryWebLinks"),
+    ),
+    Feature(
+        "member that we do not know, such as `novelty`",
+        {
+            "anthropic": answer("anthropic", [_text()], novelty=1),
+            "chat": answer("chat", {}, novelty=1),
+            "responses": answer("responses", message(_output()), novelty=1),
+            "gemini": answer("gemini", [{"text": "So."}], novelty=1),
+            "kiro": told(("noveltyEvent", {"novelty": 1})),
+        },
+        beside("novelty"),
     ),
 )

@@ -199,7 +199,8 @@ def answer(wire: str, said: Any, **members: Any) -> Object:
         case "chat":
             usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
             choice = {"index": 0, "message": {"role": "assistant", "content": "Seen.", **said}}
-            inner = {name: members.pop(name) for name in ("finish_reason",) if name in members}
+            names = ("finish_reason", "logprobs", "content_filter_results")
+            inner = {name: members.pop(name) for name in names if name in members}
             choices = [{**choice, "finish_reason": "stop", **inner}]
             return {"id": "c1", "model": "m", "choices": choices, "usage": usage, **members}
         case "responses":
@@ -207,10 +208,22 @@ def answer(wire: str, said: Any, **members: Any) -> Object:
             whole = {"id": "resp_1", "object": "response", "model": "m", "status": "completed"}
             return {**whole, "output": said, "usage": usage, **members}
     usage = {"promptTokenCount": 7, "candidatesTokenCount": 5}
-    names = ("finishReason", "groundingMetadata", "citationMetadata")
+    names = (
+        "finishReason",
+        "groundingMetadata",
+        "citationMetadata",
+        "logprobsResult",
+        "safetyRatings",
+        "urlContextMetadata",
+    )
     inner = {name: members.pop(name) for name in names if name in members}
     candidate = {"content": {"role": "model", "parts": said}, "finishReason": "STOP", **inner}
     return {"responseId": "g1", "candidates": [candidate], "usageMetadata": usage, **members}
+
+
+def told(*events: tuple[str, Object]) -> Object:
+    """Kiro's answer, which is always a stream: these events behind a text."""
+    return {"events": [("assistantResponseEvent", {"content": "So they say."}), *events]}
 
 
 def message(*content: Object) -> list[Object]:
@@ -320,3 +333,12 @@ def tier(request: ir.Request) -> object:
     """The service tier, whatever the vendor calls the ordinary one."""
     same = {"standard_only": "default", "standard": "default"}
     return same.get(request.service_tier, request.service_tier)
+
+
+def beside(*names: str) -> Aspect:
+    """What an answer says besides, which only clients of its own wire understand."""
+    return lambda response: {
+        name
+        for name, _ in (response.extras.fields if response.extras is not None else ())
+        if name in names
+    }

@@ -15,10 +15,13 @@ from typing import Any, get_args
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
+from aiproxy.framing.eventstream import Message
 from aiproxy.wire import INBOUND, OUTBOUND, relay
 from tests.wire import loss_answers, loss_requests
+from tests.wire.exchanges import read_stream
 from tests.wire.kiro import reading
-from tests.wire.loss_probes import MODELS, PLAIN, Feature, Object, answer, message
+from tests.wire.kiro.samples import event, events
+from tests.wire.loss_probes import MODELS, PLAIN, Feature, Object, answer, message, told
 from tests.wire.loss_words import INSTEAD, MEANINGS
 
 TITLES: Mapping[str, str] = {
@@ -29,7 +32,7 @@ TITLES: Mapping[str, str] = {
 }
 WIRES = tuple(TITLES)
 UPSTREAMS: Mapping[str, str] = {**TITLES, "kiro": "Kiro"}
-"""Those that requests go to; the last is no client's."""
+"""Kiro is an upstream only, and no client's wire."""
 
 UNKNOWN = "(not described)"
 """For an approximation that `loss_words` does not describe; the page must have none."""
@@ -44,10 +47,12 @@ A client may speak one protocol and the upstream another. Whatever the upstream'
 place for is carried over; what it has none for is a *loss*, and never a silent one. The reply names
 all losses of the call in the header `x-aiproxy-losses` (`top-k, cache-control`) and the access line
 in its field `losses`; what is lost of an answer while it streams comes too late for the header and
-is in the access line only. When client and upstream speak the same protocol, the bytes pass as they
-are, nothing is lost, and nothing below applies. That some upstreams take less than their protocol
-has is their own affair: their error goes to the client. Only for an upstream of api_type `codex`,
-which takes less than its protocol by design, are fields left out, and reported all the same
+is in the access line only. What a vendor's books say (fingerprints, times, costs, how token counts
+divide) and what an answer repeats of the request is left out without a word. When client and
+upstream speak the same protocol, the bytes pass as they are, nothing is lost, and nothing below
+applies. That some upstreams take less than their protocol has is their own affair: their error goes
+to the client. Only for an upstream of api_type `codex`, which takes less than its protocol by
+design, are fields left out, and reported all the same
 ([Upstreams that are paid by a login](oauth-upstreams.md)).
 
 | cell | |
@@ -113,9 +118,19 @@ def decoded(wire: str, body: Object, model: str = "m") -> ir.Request:
 
 
 def answered(wire: str, body: Object) -> ir.Response:
+    """What an upstream's answer says."""
+    if wire == "kiro":
+        said = ir.fold(events(messages_of(body)))
+        assert isinstance(said, ir.Response), (wire, said)
+        return said
     reply = OUTBOUND[wire].decode_reply(200, _written(body))
     assert isinstance(reply, ir.Response), (wire, reply)
     return reply
+
+
+def messages_of(body: Object) -> list[Message]:
+    """Those of Kiro's stream, see `loss_probes.told`."""
+    return [event(kind, payload) for kind, payload in body["events"]]
 
 
 def _written(body: Object) -> bytes:
@@ -148,6 +163,8 @@ def _read(target: str, body: bytes, model: str) -> ir.Request:
 def answered_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
     """An upstream's probe for a client of another wire."""
     request = decoded(target, PLAIN[target])
+    if source == "kiro":
+        return _streamed_elsewhere(feature, source, target, request)
     body = _written(feature.bodies[source])
     encoded, reply = relay.convert(
         OUTBOUND[source], INBOUND[target], lambda: request, ORIGIN, 200, body
@@ -155,6 +172,16 @@ def answered_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
     same = feature.aspect(answered(target, json.loads(encoded.body))) == feature.aspect(reply)
     same = same or (feature.needle != "" and feature.needle.encode() in encoded.body)
     return Outcome(feature, source, target, same=same, losses=encoded.losses)
+
+
+def _streamed_elsewhere(feature: Feature, source: str, target: str, request: ir.Request) -> Outcome:
+    """From an upstream that only streams."""
+    said = feature.bodies[source]
+    way = relay.connect(OUTBOUND[source], INBOUND[target], lambda: request, "", ORIGIN)
+    data = way.feed(messages_of(said)) + way.close()
+    same = feature.aspect(read_stream(target, data)) == feature.aspect(answered(source, said))
+    same = same or (feature.needle != "" and feature.needle.encode() in data)
+    return Outcome(feature, source, target, same=same, losses=way.losses())
 
 
 def outcomes(
@@ -206,10 +233,17 @@ def instead(loss: str, target: str) -> str:
 
 
 def table(
-    found: Iterable[Outcome], sources: str, targets: Mapping[str, str] = TITLES
+    found: Iterable[Outcome],
+    title: str,
+    sources: Mapping[str, str] = TITLES,
+    targets: Mapping[str, str] = TITLES,
 ) -> Iterator[str]:
-    """One row for each feature, or more where it matters from which wire it comes."""
-    yield row(["", sources, *(f"→ {title}" for title in targets.values())])
+    """
+    One row for each feature, or more where it matters from which wire it comes.
+
+    title: what the `sources` are here.
+    """
+    yield row(["", title, *(f"→ {name}" for name in targets.values())])
     yield row(["---"] * (2 + len(targets)))
     features: dict[str, dict[str, dict[str, str]]] = {}
     for outcome in found:
@@ -217,8 +251,8 @@ def table(
         cells[outcome.target] = cell(outcome)
     for name, by_source in features.items():
         for whose, cells in merged(by_source):
-            titles = [title for wire, title in TITLES.items() if wire in whose]
-            who = "all" if len(whose) == len(WIRES) else ", ".join(titles)
+            titles = [title for wire, title in sources.items() if wire in whose]
+            who = "all" if len(whose) == len(sources) else ", ".join(titles)
             yield row([name, who, *(cells.get(wire, "–") for wire in targets)])
 
 
@@ -291,8 +325,15 @@ def page() -> str:
     lines = [INTRO.format(models=models)]
     lines.append("## Requests\n")
     for name, found in request_outcomes().items():
-        lines += [f"### {name}\n", *table(found, "clients", UPSTREAMS), ""]
-    lines += ["## Answers\n", *table(answer_outcomes(), "upstreams"), "", FINISH, *finishes(), ""]
+        lines += [f"### {name}\n", *table(found, "clients", targets=UPSTREAMS), ""]
+    lines += [
+        "## Answers\n",
+        *table(answer_outcomes(), "upstreams", UPSTREAMS),
+        "",
+        FINISH,
+        *finishes(),
+        "",
+    ]
     lines += [WORDS, row(["word", "what is lost, or only near"]), row(["---", "---"])]
     lines += [row([f"`{word}`", meaning]) for word, meaning in sorted(MEANINGS.items())]
     return "\n".join(lines) + "\n"
@@ -300,6 +341,8 @@ def page() -> str:
 
 def plain_answer(wire: str) -> Object:
     """The answer that every probe of an answer adds its feature to."""
+    if wire == "kiro":
+        return told()
     if wire == "responses":
         return answer(wire, message({"type": "output_text", "text": "Seen.", "annotations": []}))
     return answer(wire, {} if wire == "chat" else [{"type": "text", "text": "Seen."}])

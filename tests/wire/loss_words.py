@@ -62,6 +62,7 @@ _LEVEL = "the nearest level"
 
 INSTEAD: Mapping[str, str | Mapping[str, str]] = {
     "cache-key": "a part of the conversation's id",
+    "audio": "its transcript",
     "citations": "without the exact place",
     "code-execution-result": _AS_TEXT,
     "code-execution-tool-result": _AS_TEXT,

@@ -244,7 +244,7 @@ def _limits(request: ir.Request, losses: Losses) -> dict[str, Any]:
     }
     if request.wire != NAME:
         _report(sampling, losses)
-        own = {}
+        own = _likelihoods(request, losses)
     if len(request.stop) > _MAX_STOPS:
         losses.approximated("stop")
     values: dict[str, Any] = {
@@ -271,8 +271,7 @@ def _distribution(request: ir.Request, losses: Losses) -> dict[str, float | None
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
     }
-    off = request.thinking is not None and request.thinking.effort == "none"
-    if request.wire == NAME or off or not _REASONING_MODELS.match(request.model):
+    if request.wire == NAME or not _reasons(request):
         return values
     for name, value in values.items():
         if value is not None and value != _DEFAULTS[name]:
@@ -280,12 +279,26 @@ def _distribution(request: ir.Request, losses: Losses) -> dict[str, float | None
     return {}
 
 
+def _reasons(request: ir.Request) -> bool:
+    off = request.thinking is not None and request.thinking.effort == "none"
+    return not off and _REASONING_MODELS.match(request.model) is not None
+
+
+def _likelihoods(request: ir.Request, losses: Losses) -> dict[str, Any]:
+    """Log probabilities, which OpenAI's models that reason refuse to tell."""
+    sampling = request.sampling
+    if not sampling.logprobs and not sampling.top_logprobs:
+        return {}
+    if _reasons(request):
+        losses.dropped("logprobs")
+        return {}
+    return {"logprobs": True, "top_logprobs": sampling.top_logprobs or None}
+
+
 def _report(sampling: ir.Sampling, losses: Losses) -> None:
     """What a Chat upstream has no word for, or answers where the hub has no place for it."""
     if sampling.top_k is not None:
         losses.dropped("top-k")
-    if sampling.logprobs or sampling.top_logprobs is not None:
-        losses.dropped("logprobs")
     if (sampling.candidates or 1) > 1:
         losses.dropped("candidates")
 

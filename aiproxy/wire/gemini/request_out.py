@@ -193,6 +193,10 @@ def _generation(request: Request, extras: dict[str, JSON], losses: Losses) -> di
     if request.wire == NAME:
         wanted["responseLogprobs"] = sampling.logprobs
         wanted["logprobs"] = sampling.top_logprobs
+    elif sampling.logprobs or sampling.top_logprobs:
+        wanted["responseLogprobs"] = True
+        wanted["logprobs"] = sampling.top_logprobs or None
+    if request.wire == NAME:
         wanted["candidateCount"] = sampling.candidates
     out = {key: value for key, value in wanted.items() if value is not None}
     out.update(_format(request.output_format))
@@ -229,8 +233,6 @@ def _tier(tier: str, losses: Losses) -> str:
 def _unsupported(request: Request, losses: Losses) -> None:
     """What Gemini has no field for, or answers where the hub has no place for it."""
     sampling, wanted = request.sampling, request.output_format
-    if request.wire != NAME and (sampling.logprobs or sampling.top_logprobs):
-        losses.dropped("logprobs")
     if request.wire != NAME and (sampling.candidates or 1) > 1:
         losses.dropped("candidates")
     if wanted is not None and wanted.description:

@@ -12,13 +12,11 @@ from aiproxy.wire.jsontext import copied, extras_of, given, raw, read_request
 from aiproxy.wire.responses import shapes, tools
 from aiproxy.wire.responses.content import read_at
 from aiproxy.wire.responses.history import decode_input
-from aiproxy.wire.responses.shapes import NAME, RequestObject
+from aiproxy.wire.responses.shapes import LOGPROBS, NAME, RequestObject
 
 Fields: TypeAlias = tuple[tuple[str, ir.JSON], ...]
 
 ROUTES = ("/v1/responses", "/v1/responses/compact", "/v1/responses/input_tokens")
-
-LOGPROBS = "message.output_text.logprobs"
 
 _OPERATIONS: dict[str, Operation] = {"compact": "compact", "input_tokens": "count"}
 _KNOWN = frozenset(RequestObject.__struct_fields__) - {"include"}

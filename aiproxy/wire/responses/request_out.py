@@ -27,7 +27,7 @@ from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
 from aiproxy.wire.responses import tools
 from aiproxy.wire.responses.input import InputWriter
-from aiproxy.wire.responses.shapes import NAME
+from aiproxy.wire.responses.shapes import LOGPROBS, NAME
 
 TOOL_NAMES = NameRule(custom=True, namespaces=True)
 
@@ -113,7 +113,7 @@ def _translated(request: ir.Request, losses: Losses) -> dict[str, Any]:
     if not items:
         raise BadRequest("there are no messages to send")
     offered = tools.encode_tools(request, names, losses)
-    reasoning = _reasoning(request, losses)
+    reasoning, sampling = _reasoning(request, losses), _sampling(request, losses)
     return {
         **_head(request),
         "instructions": _instructions(instructions, losses),
@@ -122,12 +122,12 @@ def _translated(request: ir.Request, losses: Losses) -> dict[str, Any]:
         "tool_choice": tools.encode_choice(request, names, losses) if offered else None,
         "parallel_tool_calls": request.parallel_tool_calls if offered else None,
         "max_output_tokens": _limit(request, losses),
-        **_sampling(request, losses),
+        **sampling,
         "reasoning": reasoning or None,
         "text": _text(request, losses),
         **_identity(request, session_of(request)),
         "service_tier": _tier(request, losses),
-        "include": _include(request, reasoning),
+        "include": _include(request, reasoning, sampling),
         "store": False,
     }
 
@@ -164,12 +164,16 @@ def _sampling(request: ir.Request, losses: Losses) -> dict[str, Any]:
         "seed": sampling.seed,
         "presence-penalty": sampling.presence_penalty,
         "frequency-penalty": sampling.frequency_penalty,
-        "logprobs": sampling.logprobs or sampling.top_logprobs,
     }
-    kept = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    kept = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_logprobs": sampling.top_logprobs or None,
+    }
     effort = request.thinking.effort if request.thinking else None
     if _REASONS.match(request.model) and effort != "none":
         absent.update({"temperature": sampling.temperature, "top-p": sampling.top_p})
+        absent.update({"logprobs": sampling.logprobs or sampling.top_logprobs or None})
         kept = {}
     for feature, value in absent.items():
         if value is not None and value is not False:
@@ -205,11 +209,21 @@ def _summary(thinking: ir.Thinking, effort: ir.Effort | None) -> str | None:
     return thinking.summary or ("auto" if asked else None)
 
 
-def _include(request: ir.Request, reasoning: dict[str, Any] | None) -> list[str] | None:
-    """Proofs, wherever there may be reasoning: without them the next turn begins anew."""
+def _include(
+    request: ir.Request, reasoning: dict[str, Any] | None, sampling: dict[str, Any]
+) -> list[str] | None:
+    """
+    What an answer shall tell besides.
+
+    Proofs, wherever there may be reasoning: without them the next turn begins anew.
+    """
+    may_reason = _REASONS.match(request.model) is not None
     if reasoning is not None:
-        return None if reasoning.get("effort") == "none" else [_ENCRYPTED]
-    return [_ENCRYPTED] if _REASONS.match(request.model) else None
+        may_reason = reasoning.get("effort") != "none"
+    wanted = [_ENCRYPTED] if may_reason else []
+    if "top_logprobs" in sampling and (request.sampling.logprobs or request.sampling.top_logprobs):
+        wanted.append(LOGPROBS)
+    return wanted or None
 
 
 def _text(request: ir.Request, losses: Losses | None) -> dict[str, Any] | None:

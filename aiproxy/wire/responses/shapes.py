@@ -10,6 +10,8 @@ import msgspec
 
 NAME = "responses"
 FAMILY = "openai"
+LOGPROBS = "message.output_text.logprobs"
+"""How a request asks for log probabilities, in its `include`."""
 
 Raw = msgspec.Raw
 

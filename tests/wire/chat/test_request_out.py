@@ -360,6 +360,7 @@ class ParameterTests(SynchronousTestCase):
                 "temperature": 0.5,
                 "top_p": 0.9,
                 "seed": 7,
+                "logprobs": True,
                 "stop": ["a", "b", "c", "d"],
             },
         )
@@ -367,7 +368,6 @@ class ParameterTests(SynchronousTestCase):
             losses,
             {
                 "top-k": "dropped",
-                "logprobs": "dropped",
                 "candidates": "dropped",
                 "stop": "approximated",
             },
@@ -375,6 +375,9 @@ class ParameterTests(SynchronousTestCase):
 
     def test_reasoning_models(self) -> None:
         """OpenAI's reasoning models get no temperature, unless they shall not reason."""
+        likely = asked(sampling=ir.Sampling(logprobs=True, top_logprobs=2))
+        self.assertEqual(encoded(likely)[0]["top_logprobs"], 2)
+        self.assertEqual(encoded(replace(likely, model="gpt-5.1"))[1], {"logprobs": "dropped"})
         request = replace(asked(sampling=ir.Sampling(0.5, 1.0)), model="gpt-5.1")
         body, losses = encoded(request)
         self.assertNotIn("temperature", body)
