@@ -180,7 +180,7 @@ def with_tools(*names: str, **members: Object) -> Mapping[str, Object]:
 # ── answers ──
 
 
-def replied(**parts: Any) -> Mapping[str, Object]:
+def replied(**parts: Any) -> dict[str, Object]:
     """
     By wire: a whole answer.
 

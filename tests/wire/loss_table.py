@@ -177,6 +177,7 @@ def answered_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
 def _streamed_elsewhere(feature: Feature, source: str, target: str, request: ir.Request) -> Outcome:
     """From an upstream that only streams."""
     said = feature.bodies[source]
+    request = replace(request, stream=True, include_usage=True)
     way = relay.connect(OUTBOUND[source], INBOUND[target], lambda: request, "", ORIGIN)
     data = way.feed(messages_of(said)) + way.close()
     same = feature.aspect(read_stream(target, data)) == feature.aspect(answered(source, said))
