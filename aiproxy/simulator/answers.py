@@ -138,7 +138,15 @@ def tools(question: Question) -> ir.Response:
 
 def thinking_tool(question: Question) -> ir.Response:
     """Thinks, then calls the first tool; after its result, tells whether the proof came back."""
-    answer = _calling(question, 1)
+    return _thinking_before(question, _calling(question, 1))
+
+
+def thinking_tools(question: Question) -> ir.Response:
+    """The same with up to three tools at once."""
+    return _thinking_before(question, _calling(question, _MOST_PARALLEL_CALLS))
+
+
+def _thinking_before(question: Question, answer: ir.Response) -> ir.Response:
     parts: tuple[ir.Part, ...] = (_thought(question), *answer.parts)
     if answer.stop != "tool_use":
         parts = (ir.Text(_proof_report(question)), *answer.parts)

@@ -8,7 +8,7 @@ echo             the user's last words; also for every name without a word of ou
 long             5 kB of many scripts and emoji
 thinking         reasoning with a proof, then text; later turns tell whether the proof came back
 tool, tools      one call of the first tool, or parallel calls; after the results, their text
-thinking-tool    both
+thinking-tool    both; thinking-tools calls several at once
 image            type, size and SHA-256 of the pictures received
 json             an answer that fits the requested schema
 max-tokens       a text cut off at the client's limit
@@ -242,6 +242,7 @@ _BEHAVIOURS: Sequence[tuple[re.Pattern[str], _Behaviour]] = (
     (_word(r"content-policy"), _fails("content_policy")),
     (_word(r"quota"), _fails("quota")),
     (_word(r"html(?:-([2-5]\d\d))?"), _page),
+    (_word(r"thinking-tools"), _says(answers.thinking_tools)),
     (_word(r"thinking-tool"), _says(answers.thinking_tool)),
     (_word(r"thinking"), _says(answers.thinking)),
     (_word(r"tools"), _says(answers.tools)),

@@ -88,9 +88,11 @@ class Answering:
         response = self._accept(upstream.decode_reply(self.reply.status, body))
         request = self.call.decode()
         client = INBOUND[self.call.wire]
+        told = unfolded(upstream, client, request, self._origin(), response)
+        self.trail.lost(told.losses)
         if not self.client.started:
             self.client.begin(client.StreamEncoder(request).content_type, self._headers())
-        self.client.write(unfolded(upstream, client, request, self._origin(), response))
+        self.client.write(told.body)
         self.client.finish()
 
     async def _stream(self) -> None:
@@ -118,7 +120,9 @@ class Answering:
                 is_told = bool(said) or relay.error is not None
                 end_broken(self.client, INBOUND[self.call.wire], is_told)
             raise
-        self.trail.lost(relay.losses())
+        finally:
+            # Too late for the header, which went out with the first content.
+            self.trail.lost(relay.losses())
         self.client.finish()
 
     async def _stream_as_whole(self) -> None:

@@ -165,11 +165,12 @@ def convert(
 
 def unfolded(
     upstream: Outbound, client: Inbound, request: ir.Request, origin: Origin, reply: ir.Response
-) -> bytes:
+) -> Encoded:
     """A whole answer as the stream that the client asked for."""
     encoder = client.StreamEncoder(request)
     whole = for_client(upstream, request, reply, origin)
-    return b"".join(encoder.encode(event) for event in ir.unfold(whole))
+    body = b"".join(encoder.encode(event) for event in ir.unfold(whole))
+    return Encoded(body, () if upstream.NAME == client.NAME else tuple(encoder.losses))
 
 
 def for_client(

@@ -102,8 +102,14 @@ class Sdk(Protocol):
     def go_on(self, messages: Sequence[Any], answer: Answer, text: str) -> list[Any]:
         """The conversation with the answer in it, and what the user says next."""
 
-    def results(self, messages: Sequence[Any], answer: Answer, texts: Sequence[str]) -> list[Any]:
-        """The conversation with the answer in it, and its calls' results."""
+    def results(
+        self,
+        messages: Sequence[Any],
+        answer: Answer,
+        texts: Sequence[str],
+        picture: Picture | None = None,
+    ) -> list[Any]:
+        """The conversation with the answer in it, and its calls' results; a picture in the last."""
 
     def ask(self, asked: Asked) -> Answer: ...
 
@@ -128,6 +134,10 @@ def sdks(url: str, key: str) -> dict[str, Sdk]:
     return {sdk.wire: sdk for sdk in made}
 
 
+def encoded(picture: Picture) -> str:
+    return base64.b64encode(picture.data).decode()
+
+
 class AnthropicSdk:
     wire: ClassVar[str] = "anthropic"
     _stops: ClassVar = {"end_turn": "end"}
@@ -138,28 +148,31 @@ class AnthropicSdk:
         )
 
     def begin(self, text: str, pictures: Sequence[Picture] = ()) -> list[Any]:
-        images = [
-            {
-                "type": "image",
-                "source": {
-                    "type": "base64",
-                    "media_type": picture.mime,
-                    "data": base64.b64encode(picture.data).decode(),
-                },
-            }
-            for picture in pictures
-        ]
+        images = [self._image(picture) for picture in pictures]
         return [{"role": "user", "content": [*images, {"type": "text", "text": text}]}]
+
+    def _image(self, picture: Picture) -> dict[str, Any]:
+        source = {"type": "base64", "media_type": picture.mime, "data": encoded(picture)}
+        return {"type": "image", "source": source}
 
     def go_on(self, messages: Sequence[Any], answer: Answer, text: str) -> list[Any]:
         said = {"role": "assistant", "content": answer.native}
         return [*messages, said, {"role": "user", "content": text}]
 
-    def results(self, messages: Sequence[Any], answer: Answer, texts: Sequence[str]) -> list[Any]:
-        blocks = [
+    def results(
+        self,
+        messages: Sequence[Any],
+        answer: Answer,
+        texts: Sequence[str],
+        picture: Picture | None = None,
+    ) -> list[Any]:
+        blocks: list[dict[str, Any]] = [
             {"type": "tool_result", "tool_use_id": call_id, "content": text}
             for call_id, text in zip(answer.call_ids, texts, strict=True)
         ]
+        if picture is not None:
+            said = {"type": "text", "text": blocks[-1]["content"]}
+            blocks[-1]["content"] = [said, self._image(picture)]
         said = {"role": "assistant", "content": answer.native}
         return [*messages, said, {"role": "user", "content": blocks}]
 
@@ -255,24 +268,30 @@ class ChatSdk(_OpenAISdk):
     _stops: ClassVar = {"stop": "end", "tool_calls": "tool_use", "length": "max_tokens"}
 
     def begin(self, text: str, pictures: Sequence[Picture] = ()) -> list[Any]:
-        images = [
-            {
-                "type": "image_url",
-                "image_url": {"url": f"data:{p.mime};base64,{base64.b64encode(p.data).decode()}"},
-            }
-            for p in pictures
-        ]
+        images = [self._image(picture) for picture in pictures]
         return [{"role": "user", "content": [*images, {"type": "text", "text": text}]}]
 
     def go_on(self, messages: Sequence[Any], answer: Answer, text: str) -> list[Any]:
         return [*messages, answer.native, {"role": "user", "content": text}]
 
-    def results(self, messages: Sequence[Any], answer: Answer, texts: Sequence[str]) -> list[Any]:
+    def results(
+        self,
+        messages: Sequence[Any],
+        answer: Answer,
+        texts: Sequence[str],
+        picture: Picture | None = None,
+    ) -> list[Any]:
         told = [
             {"role": "tool", "tool_call_id": call_id, "content": text}
             for call_id, text in zip(answer.call_ids, texts, strict=True)
         ]
-        return [*messages, answer.native, *told]
+        # The protocol's results are text: agents show pictures in a message behind them.
+        shown = [] if picture is None else [{"role": "user", "content": [self._image(picture)]}]
+        return [*messages, answer.native, *told, *shown]
+
+    def _image(self, picture: Picture) -> dict[str, Any]:
+        url = f"data:{picture.mime};base64,{encoded(picture)}"
+        return {"type": "image_url", "image_url": {"url": url}}
 
     def ask(self, asked: Asked) -> Answer:
         options: dict[str, Any] = {
@@ -370,25 +389,31 @@ class ResponsesSdk(_OpenAISdk):
     _stops: ClassVar = {"max_output_tokens": "max_tokens"}
 
     def begin(self, text: str, pictures: Sequence[Picture] = ()) -> list[Any]:
-        images = [
-            {
-                "type": "input_image",
-                "detail": "auto",
-                "image_url": f"data:{p.mime};base64,{base64.b64encode(p.data).decode()}",
-            }
-            for p in pictures
-        ]
+        images = [self._image(picture) for picture in pictures]
         return [{"role": "user", "content": [*images, {"type": "input_text", "text": text}]}]
 
     def go_on(self, messages: Sequence[Any], answer: Answer, text: str) -> list[Any]:
         return [*messages, *answer.native, {"role": "user", "content": text}]
 
-    def results(self, messages: Sequence[Any], answer: Answer, texts: Sequence[str]) -> list[Any]:
-        told = [
+    def results(
+        self,
+        messages: Sequence[Any],
+        answer: Answer,
+        texts: Sequence[str],
+        picture: Picture | None = None,
+    ) -> list[Any]:
+        told: list[dict[str, Any]] = [
             {"type": "function_call_output", "call_id": call_id, "output": text}
             for call_id, text in zip(answer.call_ids, texts, strict=True)
         ]
+        if picture is not None:
+            said = {"type": "input_text", "text": told[-1]["output"]}
+            told[-1]["output"] = [said, self._image(picture)]
         return [*messages, *answer.native, *told]
+
+    def _image(self, picture: Picture) -> dict[str, Any]:
+        url = f"data:{picture.mime};base64,{encoded(picture)}"
+        return {"type": "input_image", "detail": "auto", "image_url": url}
 
     def ask(self, asked: Asked) -> Answer:
         options: dict[str, Any] = {
@@ -467,7 +492,13 @@ class GeminiSdk:
     def go_on(self, messages: Sequence[Any], answer: Answer, text: str) -> list[Any]:
         return [*messages, answer.native, _user([genai.types.Part(text=text)])]
 
-    def results(self, messages: Sequence[Any], answer: Answer, texts: Sequence[str]) -> list[Any]:
+    def results(
+        self,
+        messages: Sequence[Any],
+        answer: Answer,
+        texts: Sequence[str],
+        picture: Picture | None = None,
+    ) -> list[Any]:
         parts = [
             genai.types.Part(
                 function_response=genai.types.FunctionResponse(
@@ -476,6 +507,11 @@ class GeminiSdk:
             )
             for call_id, (name, _), text in zip(answer.call_ids, answer.calls, texts, strict=True)
         ]
+        if picture is not None:
+            blob = genai.types.FunctionResponseBlob(mime_type=picture.mime, data=picture.data)
+            part = genai.types.FunctionResponsePart(inline_data=blob)
+            assert parts[-1].function_response is not None
+            parts[-1].function_response.parts = [part]
         return [*messages, answer.native, _user(parts)]
 
     def ask(self, asked: Asked) -> Answer:

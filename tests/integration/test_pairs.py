@@ -6,17 +6,20 @@ Each pair is one test that goes through all scenarios and names every one that f
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from aiproxy import ir
 from aiproxy.wire.estimate import estimated_tokens
 from tests.integration import logins
 from tests.integration.cases import API_TYPES, WIRES
@@ -158,6 +161,38 @@ class Scenarios:
         equal(second.text.startswith(self.report), True)
         equal("rain" in second.text, True)
 
+    def a_loop_of_an_agent(self) -> None:
+        """
+        Two rounds of a thought, two calls at once, and their results, one with a picture.
+
+        Proofs come home in each, and each round is the same streamed and whole.
+        """
+        streamed, whole = (self.loop(stream=stream) for stream in (True, False))
+        equal(streamed, whole, "streamed and whole")
+        for called, concluded in zip(whole[::2], whole[1::2], strict=True):
+            equal("考える" in called.thinking, True)
+            equal((called.calls, called.stop), ((WEATHER_CALL, CLOCK_CALL), "tool_use"))
+            equal(concluded.text.startswith(self.report), True, concluded.text)
+            first, second = concluded.text.split("\n")
+            equal(("rain" in first, "noon" in second, concluded.stop), (True, True, "end"))
+
+    def loop(self, *, stream: bool) -> tuple[Answer, ...]:
+        """The answers to two questions and to the results of what was called for them."""
+        answers: list[Answer] = []
+        messages: list[Any] = []
+        asking: dict[str, Any] = {"stream": stream, "thinking": True, "tools": (WEATHER, CLOCK)}
+        for words in ("weather and time?", "and now?"):
+            if answers:
+                messages = self._sdk.go_on(messages, answers[-1], words)
+            else:
+                messages = self._sdk.begin(words)
+            answers.append(self.ask("thinking-tools", messages, **asking))
+            picture = Picture("image/png", PNG)
+            messages = self._sdk.results(messages, answers[-1], ["rain", "noon"], picture)
+            answers.append(self.ask("thinking-tools", messages, **asking))
+            equal(pictures_in(self._world.latest_request())[-1], PNG, "the picture of a result")
+        return tuple(answers)
+
     def a_schema(self) -> None:
         """An answer that fits the schema asked for."""
         answer = self.both("json", self._sdk.begin("fill in"), schema=SCHEMA)
@@ -274,6 +309,17 @@ ERRORS: dict[str, tuple[tuple[str, int, str, str], ...]] = {
 
 OF_ACCOUNTS = frozenset({"error-401", "error-429"})
 """What a login's account pays for with a rest: see test_subscriptions."""
+
+
+def pictures_in(request: ir.Request) -> list[bytes]:
+    """All of them in order, those in results of tools among them."""
+    parts = [part for turn in request.turns for part in turn.parts]
+    inner = (p.content if isinstance(p, ir.ToolResult) else (p,) for p in parts)
+    return [
+        base64.b64decode(part.source.data)
+        for part in chain.from_iterable(inner)
+        if isinstance(part, ir.Media) and isinstance(part.source, ir.Inline)
+    ]
 
 
 def equal(found: object, expected: object, about: str = "") -> None:

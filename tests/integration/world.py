@@ -27,6 +27,7 @@ BEHAVIOURS = (
     "tool",
     "tools",
     "thinking-tool",
+    "thinking-tools",
     "image",
     "json",
     "max-tokens",

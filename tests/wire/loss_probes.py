@@ -208,7 +208,7 @@ def answer(wire: str, said: Any, **members: Any) -> Object:
             whole = {"id": "resp_1", "object": "response", "model": "m", "status": "completed"}
             return {**whole, "output": said, "usage": usage, **members}
     usage = {"promptTokenCount": 7, "candidatesTokenCount": 5}
-    names = (
+    places = (
         "finishReason",
         "groundingMetadata",
         "citationMetadata",
@@ -216,7 +216,7 @@ def answer(wire: str, said: Any, **members: Any) -> Object:
         "safetyRatings",
         "urlContextMetadata",
     )
-    inner = {name: members.pop(name) for name in names if name in members}
+    inner = {name: members.pop(name) for name in places if name in members}
     candidate = {"content": {"role": "model", "parts": said}, "finishReason": "STOP", **inner}
     return {"responseId": "g1", "candidates": [candidate], "usageMetadata": usage, **members}
 

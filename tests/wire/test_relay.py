@@ -117,7 +117,7 @@ class TranslationTests(SynchronousTestCase):
         upstream, client = OUTBOUND["anthropic"], INBOUND["responses"]
         body = INBOUND["anthropic"].encode_reply(answer, None).body
         encoded, _ = convert(upstream, client, request, ORIGIN, 200, body)
-        flowing = unfolded(upstream, client, request(), ORIGIN, answer)
+        flowing = unfolded(upstream, client, request(), ORIGIN, answer).body
         for reply in (
             read("responses", streamed),
             OUTBOUND["responses"].decode_reply(200, encoded.body),
