@@ -33,6 +33,7 @@ from aiproxy.framing import sse
 from aiproxy.wire import errortext
 from tests import strategies
 from tests.damage import damaged, mutations
+from tests.wire import grammars
 from tests.wire_corpus import CorpusContract, complaint
 
 _modest = settings(
@@ -150,6 +151,27 @@ class WireContract(CorpusContract):
                 self.assertEqual(len(names), len(_calls(response)))
 
         check()
+
+    def test_grammar(self) -> None:
+        """Whatever is said, and wherever it breaks off, the stream keeps the dialect's grammar."""
+
+        @settings(_modest, max_examples=150)
+        @given(st.data(), strategies.any_responses(), st.booleans())
+        def check(data: st.DataObject, response: ir.Response, array: bool) -> None:
+            said = tuple(part for part in response.parts if not self._is_own_secret(part))
+            events = data.draw(strategies.event_streams(replace(response, parts=said)))
+            where = data.draw(st.integers(1, len(events)))
+            if where < len(events):
+                error = ErrorReply(502, "upstream", "it broke")
+                events = (*events[:where], ir.Broken(error))
+            request = replace(self.asked(response), array=array, include_usage=not array)
+            grammars.check(self.wire.NAME, self.encoded(events, request))
+
+        check()
+
+    def _is_own_secret(self, part: ir.Part) -> bool:
+        """What only the vendor has, and may have any form."""
+        return isinstance(part, ir.Opaque) and part.wire == self.wire.NAME
 
     def test_log_probabilities(self) -> None:
         """Those of a text come back, streamed and whole, or are reported as lost."""

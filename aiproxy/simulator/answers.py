@@ -28,6 +28,8 @@ _MOST_PARALLEL_CALLS = 3
 
 # OpenAI's Chat has no field for them.
 _WITHOUT_PROOFS = frozenset({"chat"})
+# Anthropic refuses thoughts that are not word for word those of their proof.
+_CHECKS_THOUGHTS = frozenset({"anthropic"})
 # Gemini's models also sign the calls themselves.
 _SIGNS_CALLS = frozenset({"gemini"})
 
@@ -281,9 +283,18 @@ def proofs_in(request: ir.Request) -> Iterator[ir.Proof]:
 def _proof_report(question: Question) -> str:
     if not any(turn.role == "assistant" for turn in question.request.turns):
         return ""
+    if question.wire in _CHECKS_THOUGHTS and any(_changed_thoughts(question)):
+        return "My thoughts were changed. "
     if any(is_genuine(proof, question.family) for proof in proofs_in(question.request)):
         return "My proof came back. "
     return "My proof is missing. "
+
+
+def _changed_thoughts(question: Question) -> Iterator[bool]:
+    for turn in question.request.turns:
+        for part in turn.parts:
+            if isinstance(part, ir.Reasoning) and part.proof is not None:
+                yield is_genuine(part.proof, question.family) and part.text != _THOUGHT
 
 
 # ── the answer as a whole ──

@@ -153,6 +153,18 @@ class AnswerTests(SimulatorCase):
             self.assertIn("missing" if wire == "chat" else "came back", after, wire)
             self.assertIn("noon", after)
 
+    async def test_changed_thoughts(self) -> None:
+        """Anthropic's model, like its original, looks whether its thoughts are word for word."""
+        request = question("thinking", max_output_tokens=None)
+        response = await self.response("anthropic", request)
+        parts = tuple(
+            replace(part, text=part.text[:5]) if isinstance(part, ir.Reasoning) else part
+            for part in response.parts
+        )
+        changed = replace(response, parts=parts)
+        again = _followed(request, changed, ir.Text("so"))
+        self.assertIn("changed", _text(await self.response("anthropic", again)))
+
     async def test_image(self) -> None:
         """image tells type, size and digest of what arrived."""
         data = bytes(range(256)) * 40

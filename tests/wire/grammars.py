@@ -12,7 +12,8 @@ responses   created, in_progress, per item { added, its parts and deltas, done }
             together), completed | incomplete | failed; sequence numbers from 0
 gemini      chunk* with parts, the last one with finishReason and usageMetadata
 
-A stream may end in the dialect's error event instead, and then nothing follows it.
+A stream may end in the dialect's error event instead, and then nothing follows it. Gemini's may
+also be the elements of a JSON array.
 """
 
 from __future__ import annotations
@@ -34,8 +35,12 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 def check(wire: str, data: bytes) -> None:
     """Raises: Ungrammatical."""
-    events = list(_events(data))
-    machine = _MACHINES[wire]()
+    if data.startswith(b"["):
+        events = [("", value) for value in json.loads(data)]
+        machine: Machine = _GeminiArray()
+    else:
+        events = list(_events(data))
+        machine = _MACHINES[wire]()
     for at, (name, value) in enumerate(events):
         try:
             must(not machine.ended, "something follows the end")
@@ -300,6 +305,16 @@ class _Gemini(Machine):
         must(total == usage["totalTokenCount"], "total")
         cached = usage.get("cachedContentTokenCount", 0)
         must(cached <= usage["promptTokenCount"], "more was cached than there is")
+
+
+class _GeminiArray(_Gemini):
+    """The same as one JSON array, whose first element may only say whose answer it is."""
+
+    def read(self, name: str, value: Any) -> None:
+        if self._identity is None and value.keys() <= {"modelVersion", "responseId", "createTime"}:
+            self._identity = (value["modelVersion"], value["responseId"], value.get("createTime"))
+        else:
+            super().read(name, value)
 
 
 def _is_object(text: str) -> bool:

@@ -205,13 +205,18 @@ def _joined(groups: Iterable[Sequence[Part]]) -> tuple[Part, ...]:
     """
     The parts of a turn, a proof that came on its own put where it belongs.
 
-    A text that goes on at the border between two groups is one text.
+    A text that goes on at the border between two groups is one text. So are the pieces of a
+    streamed thought before a foreign proof that our encoder put behind it: its vendor wants one.
     """
     parts: list[Part] = []
     texts: list[str] = []
     border = -1
     for group in groups:
         for part in group:
+            if _is_foreign_proof(part):
+                _complete(parts, texts)
+                if _one_thought(parts):
+                    border = -1
             last = parts[-1] if parts else None
             if (
                 isinstance(last, Text | Reasoning)
@@ -228,6 +233,28 @@ def _joined(groups: Iterable[Sequence[Part]]) -> tuple[Part, ...]:
         border = len(parts)
     _complete(parts, texts)
     return tuple(parts)
+
+
+def _is_foreign_proof(part: Part) -> bool:
+    if not isinstance(part, Reasoning) or part.text or part.proof is None:
+        return False
+    return part.proof.family != FAMILY
+
+
+def _one_thought(parts: list[Part]) -> bool:
+    """Make one of the thoughts without a proof at the end; whether there were several."""
+    start = len(parts)
+    while start and _unproven(parts[start - 1]):
+        start -= 1
+    pieces = [part for part in parts[start:] if isinstance(part, Reasoning)]
+    if len(pieces) < 2:
+        return False
+    parts[start:] = [replace(pieces[0], text="".join(piece.text for piece in pieces))]
+    return True
+
+
+def _unproven(part: Part) -> bool:
+    return isinstance(part, Reasoning) and part.proof is None
 
 
 def _complete(parts: list[Part], texts: list[str]) -> None:

@@ -234,6 +234,20 @@ class ContentsTests(SynchronousTestCase):
             ),
         )
 
+    def test_pieces_of_a_foreign_thought(self) -> None:
+        """A thought that was streamed is one again for the vendor that proved it."""
+        pieces = [{"text": text, "thought": True} for text in ("one ", "two ", "three")]
+        proof = ir.Proof("anthropic", "c2ln")
+        for tail in (
+            {"text": "", "thought": True, "thoughtSignature": signature_for(proof)},
+            {**called("f"), "thoughtSignature": signature_for(proof)},
+        ):
+            first = decoded(model(*pieces, tail)).turns[0].parts[0]
+            self.assertEqual(first, ir.Reasoning("one two three", proof, summary=True))
+        signed = {**called("f"), "thoughtSignature": "c2ln"}
+        own = decoded(model(*pieces, signed)).turns[0].parts
+        self.assertEqual(len(own), 4)
+
     def test_results_among_the_model_s_parts(self) -> None:
         """Tools that ran at the server: the result is a turn of its own."""
         request = decoded(model(called("f"), answered("f", {}), {"text": "so"}))
