@@ -37,6 +37,10 @@ def _mutated(draw: st.DrawFn, value: Any, depth: int) -> Any:
     return [*value[:at], _mutated(draw, value[at], depth + 1), *value[at + 1 :]]
 
 
+_FAULTS = ("lost", "doubled", "swapped", "junk", "mutated", "merged", "emptied", "new")
+"""merged: with another's members put in, usage for instance. emptied: all its texts are ""."""
+
+
 def damaged(data: st.DataObject, messages: Sequence[sse.Message]) -> list[sse.Message]:
     """`messages` with up to three faults."""
     out = list(messages)
@@ -44,7 +48,7 @@ def damaged(data: st.DataObject, messages: Sequence[sse.Message]) -> list[sse.Me
         if not out:
             break
         at = data.draw(st.integers(0, len(out) - 1))
-        match data.draw(st.sampled_from(("lost", "doubled", "swapped", "junk", "mutated", "new"))):
+        match data.draw(st.sampled_from(_FAULTS)):
             case "lost":
                 del out[at]
             case "doubled":
@@ -56,6 +60,11 @@ def damaged(data: st.DataObject, messages: Sequence[sse.Message]) -> list[sse.Me
                 out[at] = out[at]._replace(data=data.draw(st.binary(max_size=20)))
             case "mutated":
                 out[at] = out[at]._replace(data=_mutated_data(data, out[at].data))
+            case "merged":
+                other = data.draw(st.integers(0, len(out) - 1))
+                out[at] = out[at]._replace(data=_merged(out[at].data, out[other].data))
+            case "emptied":
+                out[at] = out[at]._replace(data=_emptied(out[at].data))
             case _:
                 new = b'{"type":"surprise","object":"surprise","index":0}'
                 out.insert(at, sse.Message("surprise", new, b""))
@@ -68,3 +77,36 @@ def _mutated_data(data: st.DataObject, text: bytes) -> bytes:
     except ValueError:
         return b"{"
     return data.draw(mutations(value))
+
+
+def _merged(first: bytes, second: bytes) -> bytes:
+    try:
+        one, other = json.loads(first), json.loads(second)
+    except ValueError:
+        return first
+    if not isinstance(one, dict) or not isinstance(other, dict):
+        return first
+    return json.dumps({**other, **one}).encode()
+
+
+def _emptied(text: bytes) -> bytes:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    kind = value.get("type") if isinstance(value, dict) else None
+    emptied = _without_texts(value)
+    if kind is not None:
+        emptied["type"] = kind
+    return json.dumps(emptied).encode()
+
+
+def _without_texts(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _without_texts(inner) for key, inner in value.items()}
+        case list():
+            return [_without_texts(inner) for inner in value]
+        case str():
+            return ""
+    return value

@@ -8,7 +8,7 @@ relayed by `wire.relay`, and read again by the decoder of the client's own wire.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import permutations
@@ -125,6 +125,17 @@ def streamed(case: corpus.Case, upstream: str, client: str) -> Relayed:
     data = way.feed(messages_of(case)) + way.close()
     original = as_known(ir.fold(events_of(case, upstream)), upstream, request)
     return Relayed(data, way.losses(), original)
+
+
+def broken_off(
+    upstream: str, client: str, request: ir.Request, messages: Sequence[sse.Message]
+) -> bytes | None:
+    """What a client gets of a stream that breaks behind these, None when it has not begun."""
+    way = relay.connect(WIRES[upstream], INBOUND[client], lambda: request, "", ORIGIN)
+    data = way.feed(messages)
+    if not way.has_content or way.finished or way.error is not None:
+        return None
+    return data + way.broken(ir.ErrorReply(502, "upstream", "it broke"))
 
 
 def converted(case: corpus.Case, upstream: str, client: str) -> Relayed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeAlias
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -197,6 +197,18 @@ class GrammarTests(MatrixCase):
                 grammars.check(client, exchanges.encoded_stream(got.original, client, request))
 
         self.each(check, COUNTS_DOWN)
+
+    def test_broken_streams(self) -> None:
+        """Recorded streams that end in the middle become the client's error event, in order."""
+        for upstream, client in PAIRS:
+            for case in islice(exchanges.answers(upstream, "stream"), 0, None, 4):
+                messages = exchanges.messages_of(case)
+                for most in (len(messages) // 2, 1):
+                    request = exchanges.asked(case, upstream, client)
+                    data = exchanges.broken_off(upstream, client, request, messages[:most])
+                    # Nothing reaches the client before there is something to miss.
+                    if data is not None:
+                        grammars.check(client, data)
 
     def test_breaking_the_grammar_is_noticed(self) -> None:
         """A stream without any one of its events, or with one twice, breaks the grammar."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -15,20 +16,28 @@ from aiproxy.errors import UpstreamProtocolError
 from aiproxy.framing import eventstream
 from aiproxy.framing.eventstream import EventStreamDecoder, Message
 from aiproxy.wire import INBOUND, kiro, relay
-from tests import corpus
+from tests import corpus, strategies
 from tests.damage import mutations
 from tests.fakes import slices
-from tests.wire.kiro.samples import text, use, vectors
+from tests.wire import comparing, exchanges, grammars, views
+from tests.wire.kiro.samples import event, events, text, thought, use, vectors
 from tests.wire_corpus import complaint
 
 ORIGIN = relay.Origin("x", "call_1", 1_700_000_000)
 
 
+def way(client: str, messages: Sequence[Message], **asked: Any) -> tuple[relay.Relay, bytes]:
+    """An answer's relay, and the client's stream, which keeps its dialect's grammar."""
+    request = ir.Request(client, "x", True, (), include_usage=True, **asked)
+    relayed = relay.connect(kiro, INBOUND[client], lambda: request, "", ORIGIN)
+    data = relayed.feed(messages) + relayed.close()
+    grammars.check(client, data)
+    return relayed, data
+
+
 def relayed(client: str, messages: Sequence[Message], **asked: Any) -> bytes:
     """The client's stream."""
-    request = ir.Request(client, "x", True, (), include_usage=True, **asked)
-    way = relay.connect(kiro, INBOUND[client], lambda: request, "", ORIGIN)
-    return way.feed(messages) + way.close()
+    return way(client, messages, **asked)[1]
 
 
 class RelayTests(SynchronousTestCase):
@@ -122,6 +131,32 @@ class CorpusTests(SynchronousTestCase):
                 proofs = [p.proof for p in whole.parts if isinstance(p, ir.Reasoning)]
                 self.assertEqual([p.family for p in proofs if p is not None], ["kiro"])
 
+    def test_clients(self) -> None:
+        """Every client has what the decoder found, minus what was declared as lost; arrays, too."""
+        checked = 0
+        for case in corpus.cases("aws-eventstream", "kiro"):
+            if case.stream is None or case.digest is None:
+                continue
+            messages = EventStreamDecoder().feed(case.stream)
+            said = _folded([case.stream])
+            assert isinstance(said, ir.Response)
+            said = replace(
+                said, id=said.id or ORIGIN.id, model=ORIGIN.model, created=ORIGIN.now, extras=None
+            )
+            for client in INBOUND:
+                through, data = way(client, messages)
+                seen = exchanges.read_stream(client, data)
+                assert isinstance(seen, ir.Response)
+                wanted = views.seen_by(client, said, through.losses())
+                self.assertEqual(
+                    comparing.comparable(client, seen),
+                    comparing.comparable(client, wanted),
+                    f"{client}: {case.id}",
+                )
+                checked += 1
+            relayed("gemini", messages, array=True)
+        self.assertGreater(checked, 50)
+
 
 def _folded(pieces: Iterable[bytes]) -> ir.Reply | str:
     """A stream's answer, or the fault that ended it."""
@@ -168,6 +203,17 @@ class TotalityTests(SynchronousTestCase):
             ir.fold(found)
         self.assertIsNone(complaint(found))
 
+    @given(st.data(), strategies.responses("kiro"))
+    def test_any_answer(self, data: st.DataObject, response: ir.Response) -> None:
+        """Whatever the service says in whatever pieces is read as that."""
+        end = event("metadataEvent", {"stopReason": "END_TURN"})
+        messages = [one for part in response.parts for one in _pieces(data, part)]
+        reply = ir.fold(events([*messages, end]))
+        assert isinstance(reply, ir.Response)
+        self.assertEqual(reply.parts, _run_together(response.parts))
+        calls = any(isinstance(part, ir.ToolCall) for part in response.parts)
+        self.assertEqual(reply.stop, "tool_use" if calls else "end")
+
     @given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=6), st.integers(1, 40))
     def test_chunking(self, pieces: list[str], size: int) -> None:
         """However a stream is cut, its text is the sum of its deltas."""
@@ -175,3 +221,32 @@ class TotalityTests(SynchronousTestCase):
         reply = _folded(slices(stream, size))
         assert isinstance(reply, ir.Response)
         self.assertEqual(reply.parts, (ir.Text("".join(pieces)),))
+
+
+def _pieces(data: st.DataObject, part: ir.Part) -> Iterator[Message]:
+    """The events that tell one part."""
+    cuts = data.draw(strategies.cuts())
+    match part:
+        case ir.Text():
+            yield from map(text, strategies.split(part.text, cuts))
+        case ir.Reasoning():
+            yield from (thought(text=piece) for piece in strategies.split(part.text, cuts))
+            if part.proof is not None:
+                yield thought(signature=part.proof.data)
+        case ir.ToolCall():
+            yield use(part.id, name=part.name)
+            for piece in strategies.split(part.arguments, cuts):
+                yield use(part.id, piece, name=part.name)
+            yield use(part.id, name=part.name, stop=True)
+
+
+def _run_together(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
+    """Texts that follow one another are one."""
+    out: list[ir.Part] = []
+    for part in parts:
+        last = out[-1] if out else None
+        if isinstance(part, ir.Text) and isinstance(last, ir.Text):
+            out[-1] = ir.Text(last.text + part.text)
+        else:
+            out.append(part)
+    return tuple(out)
