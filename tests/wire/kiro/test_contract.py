@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -203,6 +203,7 @@ class TotalityTests(SynchronousTestCase):
             ir.fold(found)
         self.assertIsNone(complaint(found))
 
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.data(), strategies.responses("kiro"))
     def test_any_answer(self, data: st.DataObject, response: ir.Response) -> None:
         """Whatever the service says in whatever pieces is read as that."""
