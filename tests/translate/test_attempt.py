@@ -97,6 +97,50 @@ class VendorWordsTests(Stage):
             self.assertEqual((said["type"], said["error"]["type"]), ("error", "request_too_large"))
 
 
+class LossTests(Stage):
+    """What of an answer the client's dialect has no place for."""
+
+    answer = json.dumps({**json.loads(ANSWER), "container": {"id": "c"}}).encode()
+
+    def test_of_a_whole_answer(self) -> None:
+        """It is named in the header, also when the answer is told as a stream."""
+        for stream in (False, True):
+            self.start()
+            running = self.ask("chat", stream=stream)
+            self.latest.answer(200, self.answer)
+            trail = self.ended(running)
+            self.assertEqual(running.client.header("x-aiproxy-losses"), "container")
+            self.assertEqual([loss.feature for loss in trail.losses], ["container"])
+
+    def test_of_an_own_answer(self) -> None:
+        """Nothing is, when the bytes go on as they are."""
+        for stream in (False, True):
+            self.start()
+            running = self.ask("anthropic", stream=stream)
+            self.latest.answer(200, self.answer)
+            self.assertEqual(self.ended(running).losses, ())
+
+    def test_of_a_stream(self) -> None:
+        """Too late for the header; the access line has it, also when the stream breaks."""
+        search = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+        block = {"type": "content_block_start", "index": 1, "content_block": search}
+        stop = {"type": "content_block_stop", "index": 1}
+        searched = b"".join(event(json.dumps(said).encode()) for said in (block, stop))
+        for is_cut in (False, True):
+            self.start(upstream("a"), keepalive=0)
+            running = self.ask("chat", stream=True)
+            self.latest.begin()
+            self.latest.write(START, BLOCK, DELTA, searched)
+            if is_cut:
+                self.latest.cut()
+            else:
+                self.latest.write(END)
+            trail = self.ended(running)
+            self.assertEqual(trail.outcome, "broken" if is_cut else "ok")
+            self.assertIsNone(running.client.header("x-aiproxy-losses"))
+            self.assertEqual([loss.feature for loss in trail.losses], ["server-tool-use"])
+
+
 class StaleProofTests(Stage):
     thinking = {"type": "thinking", "thinking": "hm", "signature": "EqQBstale"}
     call = {"type": "tool_use", "id": "c1", "name": "f", "input": {}}

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from msgspec import Raw, Struct
 
+ABSENT = Raw()
+"""Of fields that are rare in a stream: `is` tells faster than a look inside."""
+
 # ── both directions ──
 
 
@@ -223,12 +226,12 @@ class Delta(Struct, gc=False):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    reasoning_details: Raw = Raw()
+    reasoning_details: Raw = ABSENT
     tool_calls: list[Call] | None = None
     function_call: Function | None = None
     annotations: Raw = Raw()
     images: Raw = Raw()
-    audio: Raw = Raw()
+    audio: Raw = ABSENT
     extra_content: Raw = Raw()
 
 
@@ -249,7 +252,7 @@ class Choice(Struct, gc=False):
     delta: Delta | None = None
     message: Delta | None = None
     finish_reason: str | None = None
-    logprobs: Raw = Raw()
+    logprobs: Raw = ABSENT
     error: Raw = Raw()
 
 

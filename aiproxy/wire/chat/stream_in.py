@@ -200,7 +200,8 @@ class StreamDecoder:
         delta = choice.delta or choice.message
         if delta is not None:
             self._delta(delta, out)
-        self._logprobs(choice, out)
+        if choice.logprobs is not shapes.ABSENT:
+            self._logprobs(choice, out)
         if choice.finish_reason:
             self._finish = choice.finish_reason
 
@@ -213,8 +214,10 @@ class StreamDecoder:
             out.append(ir.LogprobsAdded(self._prose_as(ir.Refusal(""), out), of_refusal))
 
     def _delta(self, delta: shapes.Delta, out: list[ir.Event]) -> None:
-        beside.note_proofs(self._leftovers, delta)
-        self._speech.hear(delta.audio)
+        if delta.reasoning_details is not shapes.ABSENT:
+            beside.note_proofs(self._leftovers, delta)
+        if delta.audio is not shapes.ABSENT:
+            self._speech.hear(delta.audio)
         thoughts = message_parts.thoughts(delta)
         if thoughts:
             self._thought(thoughts, out)

@@ -75,7 +75,7 @@ class PartsReader:
             self._grounding = candidate.grounding_metadata
         if given(candidate.citation_metadata):
             self._citations = candidate.citation_metadata
-        if given(candidate.logprobs_result):
+        if candidate.logprobs_result is not shapes.ABSENT:
             self._logprobs = candidate.logprobs_result
             if isinstance(self._open, Text):
                 self._likely()

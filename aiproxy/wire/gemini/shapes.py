@@ -18,6 +18,7 @@ from aiproxy.ir import JSON
 
 Number: TypeAlias = int | float
 ABSENT = msgspec.Raw()
+"""Of a field that is rare in a stream `is` tells faster than a look inside."""
 
 
 class Shape(msgspec.Struct, rename="camel", gc=False):

@@ -94,7 +94,7 @@ class StreamDecoder:
         chunk = try_read(message.data, shapes.Chunk)
         if chunk is not None:
             self._junk = 0
-            if not self._started or self._is_notable(chunk):
+            if not self._started or _is_notable(chunk):
                 note_rest(self._leftovers, message.data)
             return self._chunk(chunk)
         chunks = try_read(message.data, list[shapes.Chunk])
@@ -118,13 +118,6 @@ class StreamDecoder:
         for name, value in self._parts.unplaced():
             self._leftovers.add(name, value)
         return [*self._parts.take(), Finished(stop, "", self._usage, self._leftovers.extras())]
-
-    def _is_notable(self, chunk: shapes.Chunk) -> bool:
-        """What is said of the answer as a whole stands in its first chunk or beside its end."""
-        candidate = _first(chunk.candidates)
-        if candidate is None or candidate.finish_reason:
-            return True
-        return given(candidate.grounding_metadata) or given(candidate.citation_metadata)
 
     def _refuse(self, data: bytes) -> None:
         self._junk += 1
@@ -168,6 +161,16 @@ class StreamDecoder:
             return [Broken(error)]
         self._started = True
         return [Started("", ""), Broken(error)]
+
+
+def _is_notable(chunk: shapes.Chunk) -> bool:
+    """What is said of the answer as a whole stands in its first chunk or beside its end."""
+    return not chunk.candidates or any(
+        one.finish_reason is not None
+        or one.grounding_metadata is not shapes.ABSENT
+        or one.citation_metadata is not shapes.ABSENT
+        for one in chunk.candidates
+    )
 
 
 def usage_of(usage: shapes.UsageMetadata | None) -> Usage | None:

@@ -247,7 +247,7 @@ class StreamDecoder:
     def _text_delta(self, event: StreamEvent) -> None:
         block = self._text_of(event)
         self._more(block, event.delta)
-        if given(event.logprobs):
+        if event.logprobs is not shapes.ABSENT and bytes(event.logprobs) != b"[]":
             self._likely(block, logprobs.read(event.logprobs))
 
     def _text_done(self, event: StreamEvent) -> None:

@@ -14,6 +14,8 @@ LOGPROBS = "message.output_text.logprobs"
 """How a request asks for log probabilities, in its `include`."""
 
 Raw = msgspec.Raw
+ABSENT = Raw()
+"""Of a field that is rare in a stream: `is` tells faster than a look inside."""
 
 
 # ── both directions ──
@@ -193,7 +195,7 @@ class StreamEvent(msgspec.Struct, gc=False):
     item: Raw = Raw()
     part: Raw = Raw()
     annotation: Raw = Raw()
-    logprobs: Raw = Raw()
+    logprobs: Raw = ABSENT
     response: Raw = Raw()
     error: Raw = Raw()
     code: str | int | None = None

@@ -1,0 +1,1 @@
+Log probabilities cross between Chat, Responses and Gemini. Whatever else an answer says that the client's protocol has no place for (ratings of safety, search queries, details of a refusal, code references and so on) is named in `x-aiproxy-losses` or, for streams, in the access line.
