@@ -61,8 +61,14 @@ def is_empty(stop: StopReason, usage: Usage | None) -> bool:
 
 
 def settled_stop(stop: StopReason, has_tool_calls: bool) -> StopReason:
-    """Tool calls beat a plain end (many vendors report "stop" beside calls), never a cut answer."""
-    return "tool_use" if has_tool_calls and stop in ("end", "other", "pause") else stop
+    """
+    Tool calls beat a plain end (many vendors report "stop" beside calls), never a cut answer.
+
+    A client told of calls that are not there would wait for them, or ask again for ever.
+    """
+    if has_tool_calls:
+        return "tool_use" if stop in ("end", "other", "pause") else stop
+    return "end" if stop == "tool_use" else stop
 
 
 def fold(events: Iterable[Event]) -> Reply:

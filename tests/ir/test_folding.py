@@ -72,3 +72,4 @@ class ContentTests(SynchronousTestCase):
         self.assertEqual(ir.settled_stop("end", True), "tool_use")
         self.assertEqual(ir.settled_stop("max_tokens", True), "max_tokens")
         self.assertEqual(ir.settled_stop("end", False), "end")
+        self.assertEqual(ir.settled_stop("tool_use", False), "end")

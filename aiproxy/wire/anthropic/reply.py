@@ -59,7 +59,7 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
             return EncodedReply(reply.status, reply.native.body)
         return EncodedReply(reply.status, error_body(reply))
     losses = Losses()
-    losses.extras(NAME, reply.extras)
+    own = losses.extras(NAME, reply.extras)
     content = [
         block
         for at, part in enumerate(reply.parts)
@@ -68,7 +68,7 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
     body = message_shape(reply.id, reply.model, content, reply.usage)
     body["stop_reason"] = stop_word(reply.stop)
     body["stop_sequence"] = stop_text(reply.stop, reply.stop_sequence)
-    return EncodedReply(200, write(body), losses.seen())
+    return EncodedReply(200, write({**own, **body}), losses.seen())
 
 
 def message_shape(id: str, model: str, content: list[Any], usage: ir.Usage | None) -> Block:

@@ -38,9 +38,7 @@ def stop_of(finish_reason: str | None, has_calls: bool) -> ir.StopReason:
 
 
 def finish_of(stop: ir.StopReason, has_calls: bool) -> str:
-    """A client told of calls that are not there would wait for them, or ask again for ever."""
-    settled = ir.settled_stop(stop, has_calls)
-    return "stop" if settled == "tool_use" and not has_calls else _FINISHES[settled]
+    return _FINISHES[ir.settled_stop(stop, has_calls)]
 
 
 def decode_usage(usage: ir.JSON, x_groq: ir.JSON) -> ir.Usage | None:

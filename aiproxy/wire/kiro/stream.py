@@ -154,10 +154,7 @@ class StreamDecoder:
         """Older deployments name no reason."""
         if self._is_cut:
             return "max_tokens"
-        stop = self._stop or "end"
-        if stop == "tool_use" and not self._calls:
-            return "end"
-        return ir.settled_stop(stop, bool(self._calls))
+        return ir.settled_stop(self._stop or "end", bool(self._calls))
 
     # ── blocks ──
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -82,8 +83,21 @@ class AnthropicContractTests(WireContract, SynchronousTestCase):
             return "context_length"
         return _ERRORS[case.meta["http"]["status"]]
 
+    # ── normalisations of requests ──
 
-# ── normalisations of requests ──
+    def test_members_of_its_own(self) -> None:
+        """What only this dialect says of an answer comes out again for its clients."""
+        details = {"type": "refusal", "category": "cyber"}
+        body = {
+            "type": "message",
+            "content": [],
+            "stop_reason": "refusal",
+            "stop_details": details,
+            "container": {"id": "c"},
+        }
+        reply = anthropic.decode_reply(200, json.dumps(body).encode())
+        again = json.loads(anthropic.encode_reply(reply, None).body)
+        self.assertEqual((again["stop_details"], again["container"]), (details, {"id": "c"}))
 
 
 def comparable(body: Any) -> Any:

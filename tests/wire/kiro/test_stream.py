@@ -216,6 +216,18 @@ class EndTests(DecoderTestCase):
         ):
             self.assertEqual(list(decoder.feed(message)), [], message)
 
+    def test_what_clients_cannot_be_shown(self) -> None:
+        """Sources of code, links and what the future brings are kept, to be reported as lost."""
+        reply = self.response(
+            text("a"),
+            event("codeReferenceEvent", {"references": [{"repository": "r"}]}),
+            event("codeReferenceEvent", {"references": []}),
+            event("meteringEvent", {"usage": 0.1}),
+            event("noveltyEvent", {"x": 1}),
+        )
+        assert reply.extras is not None
+        self.assertEqual([name for name, _ in reply.extras.fields], ["codeReference", "novelty"])
+
     def test_odd_payloads(self) -> None:
         """A payload that is no object is skipped; one that loses a part of the answer is not."""
         for payload in (b"", b"{", b"[]", b"3", b"\xff"):
