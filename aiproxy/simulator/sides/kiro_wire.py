@@ -17,11 +17,13 @@ from aiproxy.wire.kiro.shapes import FAMILY, NAME
 ROUTES: Sequence[str] = ("/generateAssistantResponse",)
 HEARTBEAT: Final = b""
 FIRST_HEARTBEAT: Final = b""
+ERROR_IS_END: Final = False
 
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = kiro_answer.StreamEncoder
 RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
 
 __all__ = [
+    "ERROR_IS_END",
     "FAMILY",
     "FIRST_HEARTBEAT",
     "HEARTBEAT",
