@@ -172,6 +172,8 @@ def _message(block: bytes, line_end: bytes) -> Message | None:
     blank = line_end + line_end
     if not line_end:
         return _any_message(block, blank)
+    if block.startswith(b"data: ") and line_end not in block:
+        return Message("", block[6:], block + blank)
     event = ""
     rest = block
     if block.startswith(b"event:"):

@@ -265,6 +265,9 @@ class _Passthrough(Watch):
         return ()
 
 
+_PLAIN = frozenset((ir.TextDelta, ir.ReasoningDelta, ir.RefusalDelta))
+
+
 class _Translation(Watch):
     """Different wires: every event is decoded, restored to the client's terms and encoded."""
 
@@ -279,9 +282,16 @@ class _Translation(Watch):
         self.content_type = self._encoder.content_type
 
     def feed(self, messages: Sequence[Any]) -> bytes:
-        return b"".join(
-            self._encode(event) for message in messages for event in self._decoder.feed(message)
-        )
+        out: list[bytes] = []
+        feed, encode = self._decoder.feed, self._encoder.encode
+        for message in messages:
+            for event in feed(message):
+                # Nothing is to be noticed in most events, nor restored, nor cut.
+                if type(event) in _PLAIN and self.has_content and not self._cutter.cuts:
+                    out.append(encode(event))
+                else:
+                    out.append(self._encode(event))
+        return b"".join(out)
 
     def close(self) -> bytes:
         out = b"".join(self._encode(event) for event in self._decoder.close())
@@ -305,7 +315,9 @@ class _Translation(Watch):
                 created=event.created or origin.now,
             )
         return b"".join(
-            self._encoder.encode(seen)
-            for kept in self._cutter.events(event)
-            for seen in self._restorer.events(kept)
+            [
+                self._encoder.encode(seen)
+                for kept in self._cutter.events(event)
+                for seen in self._restorer.events(kept)
+            ]
         )

@@ -18,6 +18,7 @@ class StopCutter:
     Cuts one answer.
 
     stop: none lets everything pass. What may be the beginning of one is held back.
+    cuts: whether it looks at texts at all.
     """
 
     def __init__(self, stop: Sequence[str]) -> None:
@@ -26,10 +27,11 @@ class StopCutter:
         self._held: dict[int, str] = {}
         self._open: set[int] = set()
         self._found = ""
+        self.cuts = bool(self._stop)
 
     def events(self, event: ir.Event) -> Iterator[ir.Event]:
         """`event` as the client shall see it: itself, nothing, or with what was held back."""
-        if not self._stop:
+        if not self.cuts:
             yield event
             return
         match event:

@@ -26,6 +26,7 @@ from aiproxy.wire.anthropic.shapes import BOOKS, NAME, DeltaShape, StreamShape, 
 from aiproxy.wire.anthropic.usage import read_usage, stop_of, usage_of
 from aiproxy.wire.jsontext import copied, given, raw, read_reply, try_read
 from aiproxy.wire.leftovers import Leftovers
+from aiproxy.wire.refrain import Refrain
 
 _MOST_STRAY_MESSAGES = 3
 """So many messages in a row that are no JSON make a broken stream."""
@@ -82,9 +83,13 @@ class StreamDecoder:
         self._stop: str | None = None
         self._stop_sequence = ""
         self._strays = 0
+        self._refrain = Refrain()
         self._leftovers = Leftovers(NAME)
 
     def feed(self, message: sse.Message) -> Sequence[ir.Event]:
+        return self._refrain.again(message) or self._refrain.learn(message, self._decode(message))
+
+    def _decode(self, message: sse.Message) -> Sequence[ir.Event]:
         if self._ended:
             return ()
         try:

@@ -38,6 +38,10 @@ _DELTA = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
     b'"delta":{"type":"%b","%b":%b}}\n\n'
 )
+_TEXT_FRAME = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
+    b'"delta":{"type":"text_delta","text":%%b}}\n\n'
+)
 _BlockEvent: TypeAlias = (
     ir.BlockStarted
     | ir.TextDelta
@@ -88,8 +92,13 @@ class StreamEncoder:
         self._next = 0
         self._current: _Block | None = None
         self._waiting: dict[int, list[_BlockEvent]] = {}
+        self._said = -1
+        self._frame = b""
 
     def encode(self, event: ir.Event) -> bytes:
+        if type(event) is ir.TextDelta and event.index == self._said and event.text:
+            return self._frame % write(event.text)
+        self._said = -1
         match event:
             case ir.Started():
                 return self._start(event)
@@ -210,6 +219,8 @@ class StreamEncoder:
             return b""
         out = self._open(block, {"type": "text", "text": ""})
         out += self._delta(block, b"text_delta", b"text", text)
+        # What comes after it is most often more of the same.
+        self._said, self._frame = block.index, _TEXT_FRAME % block.number
         waiting, block.citations = block.citations, []
         return out + b"".join(self._cite(block, citation) for citation in waiting)
 

@@ -19,6 +19,7 @@ from aiproxy.wire.chat.message_in import arguments_text, google_proof
 from aiproxy.wire.chat.reply import first_choice, is_error
 from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.names import derived_id
+from aiproxy.wire.refrain import Refrain
 
 _MOST_UNREADABLE = 3
 """So many messages in a row that are not JSON are no stream of this protocol."""
@@ -113,10 +114,14 @@ class StreamDecoder:
         self._x_groq = ir.JSON()
         self._pending_proof: ir.Proof | None = None
         self._unreadable = 0
+        self._refrain = Refrain()
         self._leftovers = Leftovers(NAME)
         self._speech = beside.Speech()
 
     def feed(self, message: sse.Message) -> Sequence[ir.Event]:
+        return self._refrain.again(message) or self._refrain.learn(message, self._decode(message))
+
+    def _decode(self, message: sse.Message) -> Sequence[ir.Event]:
         if self._ended:
             return ()
         if message.data.startswith(b"[DONE]"):

@@ -94,8 +94,14 @@ class StreamEncoder:
         self._citations: list[tuple[int, ir.Citation]] = []
         self._logprobs: list[tuple[int, tuple[ir.Logprob, ...]]] = []
         self._refusals: set[int] = set()
+        self._saying = -1
+        self._text_head = self._text_tail = b""
 
     def encode(self, event: ir.Event) -> bytes:
+        if type(event) is ir.TextDelta and event.index == self._saying and event.text:
+            self._lengths[event.index] += len(event.text)
+            return self._text_head + jsontext.write(event.text) + self._text_tail
+        self._saying = -1
         out = b""
         match event:
             case ir.TextDelta():
@@ -146,6 +152,7 @@ class StreamEncoder:
         if self._usage_wanted:
             self._tail = b',"finish_reason":null}],"usage":null}\n\n'
         self._head = self._shared + b',"choices":[{"index":0,"delta":'
+        self._text_head, self._text_tail = self._head + b'{"content":', b"}" + self._tail
         return self._chunk({"role": "assistant", "content": ""})
 
     def _finish(self, event: ir.Finished) -> bytes:
@@ -220,9 +227,12 @@ class StreamEncoder:
         return self._said(channel, index, text)
 
     def _said(self, channel: _Channel, index: int, text: str) -> bytes:
+        now = channel.add(index, text)
         if channel is self._text:
             self._lengths[index] = self._lengths.get(index, 0) + len(text)
-        now = channel.add(index, text)
+            if now:
+                # What comes after it is most often more of the same.
+                self._saying = index
         return self._chunk({channel.field: now}) if now else b""
 
     def _stop(self, index: int) -> bytes:
