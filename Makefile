@@ -1,6 +1,7 @@
 # make run         install into .venv and start aiproxy with its demo upstream
 # make test        install what tests need and run them all
 # make check       lint, types and tests
+# make bench       measure what calls cost; QUICK=1 for a first look
 # make docs        write the pages that are made from the code
 # make test-floors all tests on the oldest dependencies that setup.py allows
 # make soak        ten minutes of mixed traffic with faults, leaving clients and reloads
@@ -19,13 +20,13 @@ VENV = $(if $(filter python3,$(PYTHON)),.venv,build/venv-$(notdir $(PYTHON)))
 FLOORS_VENV = build/floors-$(notdir $(FLOORS_PYTHON))
 
 SOURCES = setup.py pyproject.toml $(shell find aiproxy twisted -name '*.py')
-CHECKED = aiproxy tests twisted setup.py
+CHECKED = aiproxy benchmarks tests twisted setup.py
 # What earlier builds left in build/lib would be installed again, deleted modules included.
 FORGET_BUILDS = rm -rf build/lib build/bdist.*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test lint types check docs test-floors soak fuzz clean
+.PHONY: run test lint types check bench docs test-floors soak fuzz clean
 
 SOAK_MINUTES = 10
 FUZZ_SECONDS = 300
@@ -44,6 +45,10 @@ types: $(VENV)/.test
 	$(VENV)/bin/mypy
 
 check: lint types test
+
+# A full run is the one that is kept in benchmarks/; a quick one leaves that alone.
+bench: $(VENV)/.test
+	$(VENV)/bin/python -m benchmarks $(if $(QUICK),--quick build/quick,benchmarks)
 
 docs: $(VENV)/.test
 	mkdir -p build
