@@ -21,6 +21,8 @@ FLOORS = {
     "service-identity": "24.2.0",
     "pyopenssl": "25.0.0",
     "msgspec": "0.19.0",
+    "httptools": "0.6.4",
+    "hyperlink": "21.0.0",
     "zstandard": "0.23.0",
     "brotli": "1.1.0",
 }

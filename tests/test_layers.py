@@ -61,9 +61,10 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
         "wire": unit("framing ir", "msgspec", pure=True),
         "routing": unit("settings", pure=True),
         "providers": unit("wire framing messages settings ir", pure=True),
+        "sending": unit(outside="twisted.internet.tcp"),
         "upstream": unit(
-            "framing messages settings codings",
-            "twisted zope.interface treq OpenSSL service_identity",
+            "framing messages settings codings sending",
+            "twisted zope.interface treq hyperlink httptools OpenSSL service_identity",
         ),
         "services": unit(
             "upstream providers routing messages settings codings", "twisted zope.interface"

@@ -9,12 +9,13 @@ for which a request is sent again on a new one.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from http.cookiejar import CookieJar
+from typing import Any, Protocol
+from urllib.request import Request as UrllibRequest
 
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConsumer
 from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
@@ -23,15 +24,51 @@ from zope.interface import implementer
 from aiproxy.messages import Headers, HttpRequest
 from aiproxy.settings import Timeouts
 from aiproxy.upstream.body import Body, StreamBody, WholeBody
+from aiproxy.upstream.connection import RawHeaders
 from aiproxy.upstream.deadline import Deadline
-from aiproxy.upstream.encoding import ACCEPT_ENCODING, compressed
+from aiproxy.upstream.encoding import compressed
 from aiproxy.upstream.failures import BEFORE_THE_ANSWER, explained, is_lost_before_answer
+from aiproxy.upstream.head import Fields, fields, sendable
 from aiproxy.upstream.pool import Lease, Pool
 
-# How a request is framed and coded is decided here and nowhere else.
-_OURS = frozenset(
-    ("accept-encoding", "connection", "content-encoding", "content-length", "transfer-encoding")
+# Of the connection and not of the answer.
+_NOT_ANSWERS = frozenset(
+    (
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailers",
+        b"transfer-encoding",
+        b"upgrade",
+    )
 )
+
+
+class _NoCookies(CookieJar):
+    """Cookies are never kept and never sent, so that all calls can share one jar."""
+
+    def add_cookie_header(self, request: UrllibRequest) -> None:
+        """There are none."""
+
+    def extract_cookies(self, response: Any, request: UrllibRequest) -> None:
+        """There shall be none."""
+
+
+_NO_COOKIES = _NoCookies()
+
+
+class _Answer(Protocol):
+    """What is needed of an answer."""
+
+    code: int
+    raw_headers: RawHeaders
+
+    def deliverBody(self, protocol: Any) -> None: ...
+
+    def abort(self) -> None: ...
 
 
 class UpstreamClient:
@@ -76,47 +113,52 @@ class UpstreamClient:
         self, request: HttpRequest, timeouts: Timeouts, compression: str
     ) -> UpstreamReply:
         body, coding = compressed(request.body, compression)
-        sent = replace(request, headers=_headers(request.headers, coding), body=body)
-        lease = self._pool.lease()
         try:
-            return await self._send(sent, timeouts, lease)
+            lines = fields(request.headers, coding)
+        except ValueError as error:
+            raise explained(error, BEFORE_THE_ANSWER) from None
+        deadline = Deadline(self._reactor, timeouts)
+        lease = self._lease(lines, deadline, is_fresh=False)
+        try:
+            return await self._send(request, body, lease, deadline, timeouts)
         except Exception as error:
             # The upstream closed an idle connection just when we began to use it. That it had
             # begun to work is unlikely, and not to ask again would fail good calls.
             if not (lease.is_reused and is_lost_before_answer(error)):
                 raise explained(error, BEFORE_THE_ANSWER) from None
+        deadline = Deadline(self._reactor, timeouts)
+        lease = self._lease(lines, deadline, is_fresh=True)
         try:
-            return await self._send(sent, timeouts, self._pool.single_use())
+            return await self._send(request, body, lease, deadline, timeouts)
         except Exception as error:
             raise explained(error, BEFORE_THE_ANSWER) from None
 
-    async def _send(self, request: HttpRequest, timeouts: Timeouts, lease: Lease) -> UpstreamReply:
-        deadline = Deadline(self._reactor)
-        deadline.enter(timeouts.connect, "no connection")
-        on_ready = partial(deadline.enter, timeouts.headers, "no answer")
-        if self._agent is None:
-            agent = _UncodedAgent(lease.agent(on_ready))
-        else:
-            on_ready()
-            agent = _UncodedAgent(self._agent)
-        headers = TwistedHeaders()
-        for name, value in request.headers:
-            headers.addRawHeader(name, value)
-        # A client of its own for each call, because it holds the cookies.
-        client = HTTPClient(agent, data_to_body_producer=_BytesProducer)
-        answered: Deferred[Any] = maybeDeferred(
-            client.request,
+    def _lease(self, lines: Fields, deadline: Deadline, *, is_fresh: bool) -> Lease | _Borrowed:
+        if self._agent is not None:
+            return _Borrowed(self._agent, lines, deadline)
+        return Lease(self._pool, lines, deadline, is_fresh=is_fresh)
+
+    async def _send(
+        self,
+        request: HttpRequest,
+        body: bytes,
+        lease: Lease | _Borrowed,
+        deadline: Deadline,
+        timeouts: Timeouts,
+    ) -> UpstreamReply:
+        # treq's own class of jars has one more way to look into it, of which it makes no use.
+        client = HTTPClient(lease, _NO_COOKIES, _BytesProducer)  # type: ignore[arg-type]
+        answered: Deferred[Any] = client.request(
             request.method,
-            request.url,
-            headers=headers,
-            data=request.body or None,
+            sendable(request.url),
+            data=body or None,
+            cookies=_NO_COOKIES,
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
         )
-        response = await deadline.guard(answered)
-        lease.head_is_there()
-        return UpstreamReply(response, agent.content_encoding, self._reactor, timeouts, lease)
+        await deadline.guard(answered)
+        return UpstreamReply(lease.answer, self._reactor, timeouts)
 
 
 class UpstreamReply:
@@ -127,26 +169,16 @@ class UpstreamReply:
     headers: without those of the connection, and without Content-Encoding.
     """
 
-    def __init__(
-        self,
-        response: IResponse,
-        content_encoding: str,
-        clock: Any,
-        timeouts: Timeouts,
-        lease: Lease,
-    ) -> None:
-        self.status: int = response.code
+    def __init__(self, answer: _Answer, clock: Any, timeouts: Timeouts) -> None:
+        self.status: int = answer.code
         self.headers: Headers = tuple(
             (name.decode("latin-1"), value.decode("utf-8", "replace"))
-            for name, values in response.headers.getAllRawHeaders()
-            for value in values
-            if name.lower() != b"content-encoding"
+            for name, value in answer.raw_headers
+            if name.lower() not in _NOT_ANSWERS
         )
-        self._response = response
-        self._content_encoding = content_encoding
+        self._answer = answer
         self._clock = clock
         self._timeouts = timeouts
-        self._lease = lease
         self._is_taken = False
 
     def whole(self, limit_bytes: int) -> Deferred[bytes]:
@@ -171,7 +203,7 @@ class UpstreamReply:
 
     def abort(self) -> None:
         """Closes the connection at once; a body under way fails."""
-        self._lease.abort()
+        self._answer.abort()
         if not self._is_taken:
             unwanted = WholeBody(0)
             unwanted.done.addErrback(lambda _: None)
@@ -180,23 +212,34 @@ class UpstreamReply:
 
     def _deliver_to(self, body: Body) -> Deferred[Any]:
         self._is_taken = True
-        body.attach(self._content_encoding, self._clock, self._timeouts, self._lease.abort)
-        self._response.deliverBody(body)
+        answer = self._answer
+        body.attach(self._content_encoding(), self._clock, self._timeouts, answer.abort)
+        answer.deliverBody(body)
         body.delivering()
         return body.done
 
+    def _content_encoding(self) -> str:
+        codings = [
+            value for name, value in self._answer.raw_headers if name.lower() == b"content-encoding"
+        ]
+        return b",".join(codings).decode("latin-1")
+
 
 @implementer(IAgent)
-class _UncodedAgent:
+class _Borrowed:
     """
-    Keeps treq from content codings: it would advertise gzip besides ours, and decode only that.
+    What `Lease` is, over an agent that is not ours.
 
-    content_encoding: the answer's header, taken away before treq sees it; "" when there was none.
+    It keeps treq from content codings: it would advertise gzip besides ours, and decode only that.
     """
 
-    def __init__(self, agent: IAgent) -> None:
+    answer: _Answer
+    is_reused = False
+
+    def __init__(self, agent: IAgent, lines: Fields, deadline: Deadline) -> None:
         self._agent = agent
-        self.content_encoding = ""
+        self._lines = lines
+        self._deadline = deadline
 
     def request(
         self,
@@ -205,16 +248,36 @@ class _UncodedAgent:
         headers: TwistedHeaders | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
-        headers = TwistedHeaders() if headers is None else headers
-        headers.setRawHeaders(b"Accept-Encoding", [ACCEPT_ENCODING.encode()])
-        sent: Deferred[IResponse] = self._agent.request(method, uri, headers, bodyProducer)
-        return sent.addCallback(self._answered)
+        self._deadline.ready()
+        sent = TwistedHeaders()
+        if self._lines.host is not None:
+            sent.addRawHeader(b"Host", self._lines.host)
+        for line in self._lines.lines.splitlines():
+            name, _, value = line.partition(b": ")
+            sent.addRawHeader(name, value)
+        asked: Deferred[IResponse] = self._agent.request(method, uri, sent, bodyProducer)
+        return asked.addCallback(self._answered)
 
     def _answered(self, response: IResponse) -> IResponse:
-        values = response.headers.getRawHeaders(b"Content-Encoding") or []
-        self.content_encoding = b",".join(values).decode("latin-1")
+        self.answer = _BorrowedAnswer(response)
         response.headers.removeHeader(b"Content-Encoding")
         return response
+
+
+class _BorrowedAnswer:
+    """An answer that another agent got."""
+
+    def __init__(self, response: IResponse) -> None:
+        self.code: int = response.code
+        self.raw_headers: RawHeaders = tuple(
+            (name, value)
+            for name, values in response.headers.getAllRawHeaders()
+            for value in values
+        )
+        self.deliverBody: Callable[[Any], None] = response.deliverBody
+
+    def abort(self) -> None:
+        """Its body does that."""
 
 
 @implementer(IBodyProducer)
@@ -222,11 +285,11 @@ class _BytesProducer:
     """Writes a whole body at once; the transport queues what it cannot send yet."""
 
     def __init__(self, body: bytes) -> None:
-        self._body = body
+        self.body = body
         self.length = len(body)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._body)
+        consumer.write(self.body)
         return succeed(None)
 
     def pauseProducing(self) -> None:
@@ -237,11 +300,3 @@ class _BytesProducer:
 
     def stopProducing(self) -> None:
         """Nothing is left to stop."""
-
-
-def _headers(headers: Headers, coding: str) -> Headers:
-    """`headers` without those that we decide, Host at most once (the last), and our coding."""
-    kept = [(name, value) for name, value in headers if name.lower() not in _OURS]
-    hosts = [item for item in kept if item[0].lower() == "host"]
-    kept = [item for item in kept if item[0].lower() != "host" or item is hosts[-1]]
-    return (*kept, ("Content-Encoding", coding)) if coding else tuple(kept)

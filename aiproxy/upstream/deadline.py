@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from aiproxy.errors import UpstreamTimeout
+from aiproxy.settings import Timeouts
 
 T = TypeVar("T")
 
@@ -22,19 +23,23 @@ class Deadline:
     A cancelled request reports all sorts of failures; only here is known who cancelled it.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, timeouts: Timeouts) -> None:
         self._clock = clock
+        self._timeouts = timeouts
         self._timer: IDelayedCall | None = None
         self._guarded: Deferred[object] | None = None
         self._is_over = False
         self._expired: UpstreamTimeout | None = None
 
-    def enter(self, seconds: float, complaint: str) -> None:
-        """
-        Ends the phase before, and gives the one that begins now `seconds`.
+    def connecting(self) -> None:
+        """There is no connection yet."""
+        self._enter(self._timeouts.connect, "no connection")
 
-        complaint: begins the message of the UpstreamTimeout; "within N seconds" is added.
-        """
+    def ready(self) -> None:
+        """The connection is there, and the request is sent."""
+        self._enter(self._timeouts.headers, "no answer")
+
+    def _enter(self, seconds: float, complaint: str) -> None:
         self._stop()
         if not self._is_over:
             self._timer = self._clock.callLater(seconds, self._expire, seconds, complaint)

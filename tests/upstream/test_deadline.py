@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.errors import UpstreamTimeout
 from aiproxy.upstream.deadline import Deadline
+from tests.upstream.servers import timeouts
 
 
 class DeadlineTests(SynchronousTestCase):
@@ -15,8 +16,8 @@ class DeadlineTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.deadline = Deadline(self.clock)
-        self.deadline.enter(3, "no connection")
+        self.deadline = Deadline(self.clock, timeouts(connect=3, headers=10))
+        self.deadline.connecting()
         self.request: Deferred[str] = Deferred()
         self.guarded = self.deadline.guard(self.request)
 
@@ -29,7 +30,7 @@ class DeadlineTests(SynchronousTestCase):
     def test_second_phase(self) -> None:
         """A phase begun ends the one before."""
         self.clock.advance(2)
-        self.deadline.enter(10, "no answer")
+        self.deadline.ready()
         self.clock.advance(9)
         self.assertNoResult(self.guarded)
         self.clock.advance(1)
@@ -39,7 +40,7 @@ class DeadlineTests(SynchronousTestCase):
     def test_result(self) -> None:
         """A result passes, and no clock is left, even when a phase begins after it."""
         self.request.callback("answer")
-        self.deadline.enter(10, "no answer")
+        self.deadline.ready()
         self.assertEqual(self.successResultOf(self.guarded), "answer")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

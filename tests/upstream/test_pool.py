@@ -11,11 +11,11 @@ from typing import Any
 from cryptography import x509
 from twisted.internet import ssl
 from twisted.internet.defer import CancelledError
-from twisted.web._newclient import HTTP11ClientProtocol
 
 from aiproxy.errors import UpstreamTimeout, UpstreamUnreachable
 from aiproxy.messages import HttpRequest
 from aiproxy.upstream.body import SSEBody
+from aiproxy.upstream.connection import Connection
 from tests.upstream.cases import LIMIT, ONE, ClientCase, Inbox, asynchronous
 from tests.upstream.servers import certificate, timeouts
 
@@ -23,7 +23,7 @@ from tests.upstream.servers import certificate, timeouts
 def _protocols() -> int:
     """How many connections to servers the process remembers."""
     gc.collect()
-    return sum(isinstance(thing, HTTP11ClientProtocol) for thing in gc.get_objects())
+    return sum(isinstance(thing, Connection) for thing in gc.get_objects())
 
 
 class ConnectionTests(ClientCase):

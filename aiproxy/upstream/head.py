@@ -1,0 +1,141 @@
+"""
+The head of a request to an upstream: where it goes, and its header lines as bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from hyperlink import EncodedURL
+from twisted.web.client import URI
+from twisted.web.error import SchemeNotSupported
+from twisted.web.http_headers import Headers as TwistedHeaders
+
+from aiproxy.messages import Headers
+from aiproxy.upstream.encoding import ACCEPT_ENCODING
+
+# How a request is framed and coded is decided here and nowhere else.
+_OURS = frozenset(
+    ("accept-encoding", "connection", "content-encoding", "content-length", "transfer-encoding")
+)
+
+# What cannot be misread. Anything else goes through twisted's own cleaning.
+_SAFE_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n\0]*\r\n)*")
+
+
+class Address(NamedTuple):
+    """Whose connections may be shared. scheme: b"http" or b"https"."""
+
+    scheme: bytes
+    host: bytes
+    port: int
+
+
+class Place(NamedTuple):
+    """
+    What a URL says.
+
+    target: path and query. authority: for the Host header.
+    """
+
+    address: Address
+    target: bytes
+    authority: bytes
+
+
+class SendableURL(EncodedURL):
+    """
+    A URL that is as it will be sent.
+
+    treq makes every URL sendable, each time; this one is what it makes of itself.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        super().__init__()
+
+    def to_uri(self) -> SendableURL:
+        return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        return self._text
+
+
+@lru_cache(maxsize=1024)
+def sendable(url: str) -> SendableURL:
+    """Raises: ValueError when it is no URL."""
+    return SendableURL(EncodedURL.from_text(url).to_uri().to_text())
+
+
+@lru_cache(maxsize=1024)
+def place_of(url: bytes) -> Place:
+    """Raises: ValueError or SchemeNotSupported when nothing can be sent there."""
+    uri = URI.fromBytes(url)
+    if uri.scheme not in (b"http", b"https"):
+        raise SchemeNotSupported(uri.scheme)
+    is_usual = uri.port == (443 if uri.scheme == b"https" else 80)
+    host = b"[%b]" % uri.host if b":" in uri.host else uri.host
+    authority = host if is_usual else b"%b:%d" % (host, uri.port)
+    return Place(Address(uri.scheme, uri.host, uri.port), uri.originForm, authority)
+
+
+class Fields(NamedTuple):
+    """
+    The header lines of a request but those that depend on its place and length.
+
+    host: instead of the place's own, None when there is none.
+    """
+
+    lines: bytes
+    host: bytes | None
+
+    def head(self, method: bytes, place: Place, length: int) -> bytes:
+        """The whole head of a request. length: of the body in bytes."""
+        host = place.authority if self.host is None else self.host
+        framed = b"" if not length and method == b"GET" else b"Content-Length: %d\r\n" % length
+        return b"%b %b HTTP/1.1\r\nHost: %b\r\n%b%b\r\n" % (
+            method,
+            place.target,
+            host,
+            self.lines,
+            framed,
+        )
+
+
+def fields(headers: Headers, coding: str) -> Fields:
+    """
+    `headers` without those that we decide, Host at most once (the last), and our coding.
+
+    Raises: ValueError when a name cannot be sent; what cannot stand in a value becomes a blank.
+    """
+    host: str | None = None
+    lines = [f"Accept-Encoding: {ACCEPT_ENCODING}\r\n"]
+    for name, value in headers:
+        lower = name.lower()
+        if lower == "host":
+            host = value
+        elif lower not in _OURS:
+            lines.append(f"{name}: {value}\r\n")
+    if coding:
+        lines.append(f"Content-Encoding: {coding}\r\n")
+    text = "".join(lines)
+    hosts = "" if host is None else f"Host: {host}\r\n"
+    if not _SAFE_LINES.fullmatch(hosts + text):
+        return _cleaned(headers, coding)
+    return Fields(text.encode("utf-8"), None if host is None else host.encode("utf-8"))
+
+
+def _cleaned(headers: Headers, coding: str) -> Fields:
+    cleaned = TwistedHeaders()
+    for name, value in headers:
+        cleaned.addRawHeader(name, value)
+    return fields(
+        tuple(
+            (name.decode("latin-1"), value.replace(b"\0", b" ").decode("utf-8"))
+            for name, values in cleaned.getAllRawHeaders()
+            for value in values
+        ),
+        coding,
+    )
