@@ -61,9 +61,9 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
         "wire": unit("framing ir", "msgspec", pure=True),
         "routing": unit("settings", pure=True),
         "providers": unit("wire framing messages settings ir", pure=True),
-        "sending": unit(outside="twisted.internet.tcp"),
+        "http1": unit(outside="twisted.internet.tcp twisted.web.http_headers"),
         "upstream": unit(
-            "framing messages settings codings sending",
+            "framing messages settings codings http1",
             "twisted zope.interface treq hyperlink httptools OpenSSL service_identity",
         ),
         "services": unit(
@@ -76,8 +76,8 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
             " twisted.logger twisted.python.failure zope.interface",
         ),
         "web": unit(
-            "translate services wire messages settings ir codings",
-            "twisted zope.interface klein werkzeug msgspec",
+            "translate services wire messages settings ir codings http1",
+            "twisted zope.interface klein werkzeug msgspec httptools",
         ),
         "logs": unit("settings", "twisted zope.interface"),
         "simulator": unit(

@@ -29,7 +29,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
-from aiproxy.sending import MAX_BYTES, send
+from aiproxy.http1 import MAX_BYTES, send
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """As received, in order."""

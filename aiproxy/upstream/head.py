@@ -4,15 +4,14 @@ The head of a request to an upstream: where it goes, and its header lines as byt
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import NamedTuple
 
 from hyperlink import EncodedURL
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
-from twisted.web.http_headers import Headers as TwistedHeaders
 
+from aiproxy.http1 import header_lines
 from aiproxy.messages import Headers
 from aiproxy.upstream.encoding import ACCEPT_ENCODING
 
@@ -20,9 +19,6 @@ from aiproxy.upstream.encoding import ACCEPT_ENCODING
 _OURS = frozenset(
     ("accept-encoding", "connection", "content-encoding", "content-length", "transfer-encoding")
 )
-
-# What cannot be misread. Anything else goes through twisted's own cleaning.
-_SAFE_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n\0]*\r\n)*")
 
 
 class Address(NamedTuple):
@@ -111,31 +107,15 @@ def fields(headers: Headers, coding: str) -> Fields:
     Raises: ValueError when a name cannot be sent; what cannot stand in a value becomes a blank.
     """
     host: str | None = None
-    lines = [f"Accept-Encoding: {ACCEPT_ENCODING}\r\n"]
+    kept = [("Accept-Encoding", ACCEPT_ENCODING)]
     for name, value in headers:
         lower = name.lower()
         if lower == "host":
             host = value
         elif lower not in _OURS:
-            lines.append(f"{name}: {value}\r\n")
+            kept.append((name, value))
     if coding:
-        lines.append(f"Content-Encoding: {coding}\r\n")
-    text = "".join(lines)
-    hosts = "" if host is None else f"Host: {host}\r\n"
-    if not _SAFE_LINES.fullmatch(hosts + text):
-        return _cleaned(headers, coding)
-    return Fields(text.encode("utf-8"), None if host is None else host.encode("utf-8"))
-
-
-def _cleaned(headers: Headers, coding: str) -> Fields:
-    cleaned = TwistedHeaders()
-    for name, value in headers:
-        cleaned.addRawHeader(name, value)
-    return fields(
-        tuple(
-            (name.decode("latin-1"), value.replace(b"\0", b" ").decode("utf-8"))
-            for name, values in cleaned.getAllRawHeaders()
-            for value in values
-        ),
-        coding,
-    )
+        kept.append(("Content-Encoding", coding))
+    if host is None:
+        return Fields(header_lines(kept), None)
+    return Fields(header_lines(kept), header_lines([("Host", host)])[len("Host: ") : -2])

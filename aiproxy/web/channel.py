@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IDelayedCall, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, _IdentityTransferDecoder
+
+from aiproxy.web.fasthead import read_head
 
 if TYPE_CHECKING:
     from aiproxy.web.site import ApiSite, ClientRequest
@@ -55,6 +57,8 @@ class Channel(HTTPChannel):
         super().__init__()
         self._phase = _Phase.IDLE
         self._is_parting = False
+        self._deadline: float | None = None
+        self._timer: IDelayedCall | None = None
         self._cutting: IDelayedCall | None = None
         self._stalling: IDelayedCall | None = None
 
@@ -68,10 +72,42 @@ class Channel(HTTPChannel):
         if self._phase is _Phase.PARTING:
             return
         if self._phase is _Phase.IDLE:
+            if not self.requests and not self._buffer and self._take(data):
+                return
             self._phase = _Phase.HEAD
             self.setTimeout(self.site.settings().timeouts.client_header)
         # Not HTTPChannel's own, which would restart the timer.
         super(HTTPChannel, self).dataReceived(data)
+
+    def _take(self, data: bytes) -> bool:
+        """
+        Begin a request of the common shape; False when it is not one.
+
+        Only the head is read here: from then on the state is as twisted.web would have left it.
+        """
+        head = read_head(data)
+        if head is None:
+            return False
+        request: Any = self.requestFactory(self, 0)
+        self.requests.append(request)
+        self._command, self._path, self._version = head.method, head.target, b"HTTP/1.1"
+        self.persistent = True
+        self.length = head.length
+        self._transferDecoder = _IdentityTransferDecoder(
+            head.length, request.handleContentChunk, self._finishRequestBody
+        )
+        request.began_with(head.headers, head.length)
+        if self._is_parting:
+            return True
+        if not head.length:
+            self._finishRequestBody(data[head.end :])
+            return True
+        self.setRawMode()
+        if len(data) - head.end < head.length:
+            self._await_body()
+        if len(data) > head.end:
+            self.rawDataReceived(data[head.end :])
+        return True
 
     def headerReceived(self, line: bytes) -> bool:
         try:
@@ -85,8 +121,11 @@ class Channel(HTTPChannel):
     def allHeadersReceived(self) -> None:
         super().allHeadersReceived()
         if self.length != 0 and not self._is_parting:
-            self._phase = _Phase.BODY
-            self.setTimeout(self.site.settings().timeouts.client_body)
+            self._await_body()
+
+    def _await_body(self) -> None:
+        self._phase = _Phase.BODY
+        self.setTimeout(self.site.settings().timeouts.client_body)
 
     def rawDataReceived(self, data: bytes) -> None:
         if not self._is_parting:
@@ -125,6 +164,36 @@ class Channel(HTTPChannel):
         else:
             self.transport.loseConnection()
 
+    def setTimeout(self, period: float | None) -> float | None:
+        """
+        As in TimeoutMixin, but a later limit leaves the timer alone, and no limit too.
+
+        The timer sees for itself, when its time has come, whether the limit's has.
+        """
+        before: float | None = self.timeOut
+        self.timeOut = period  # type: ignore[assignment]
+        if period is None:
+            self._deadline = None
+            return before
+        now = self.site.clock.seconds()
+        self._deadline = now + period
+        if self._timer is None:
+            self._timer = self.callLater(period, self._look_at_deadline)
+        elif self._timer.getTime() > self._deadline:
+            self._timer.reset(period)
+        return before
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        rest = self._deadline - self.site.clock.seconds()
+        if rest > 0:
+            self._timer = self.callLater(rest, self._look_at_deadline)
+        else:
+            self._deadline = None
+            self.timeoutConnection()
+
     def timeoutConnection(self) -> None:
         if self._phase is not _Phase.BODY:
             self.cut()
@@ -146,6 +215,7 @@ class Channel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._cutting = _cancelled(self._cutting)
         self._stalling = _cancelled(self._stalling)
+        self._timer = _cancelled(self._timer)
         super().connectionLost(reason)
         self.site.left(self)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from klein import Klein
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -73,7 +73,21 @@ class Web:
     def site(self) -> ApiSite:
         routes = Routes(self._tree.url_map, self._routes, INBOUND.values())
         guard = Guard(routes, self._settings)
-        return ApiSite(self._tree.resource(), guard, self._settings, self._records, self._clock)
+        return ApiSite(
+            self._tree.resource(),
+            self._answer,
+            guard,
+            self._settings,
+            self._records,
+            self._clock,
+        )
+
+    def _answer(self, request: ClientRequest) -> None:
+        """What Klein's resource does with a request, for a route that is found already."""
+        answering = maybeDeferred(self._tree.execute_endpoint, request.route.name, request)
+        if not answering.called:
+            request.notifyFinish().addErrback(lambda _: answering.cancel())
+        answering.addErrback(lambda failure: self._failed(request, failure))
 
     def _add_protocols(self) -> None:
         for wire in INBOUND.values():

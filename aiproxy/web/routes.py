@@ -39,6 +39,11 @@ class Route:
     wire: str = ""
     is_open: bool = False
 
+    @property
+    def is_exact(self) -> bool:
+        """No part of the path varies."""
+        return "<" not in self.path
+
 
 class WrongMethod(BadRequest):
     """The path exists. allowed: for the header of that name."""
@@ -59,6 +64,10 @@ class Routes:
     def __init__(self, rules: Map, routes: Iterable[Route], wires: Iterable[Inbound]) -> None:
         self._matcher = rules.bind("aiproxy")
         self._by_name = {route.name: route for route in routes}
+        # What the matcher would find, and most paths are.
+        self._exact: dict[tuple[str, str], Route] = {
+            (route.method, route.path): route for route in self._by_name.values() if route.is_exact
+        }
         # The beginnings of paths, as segments, and the wires that have such routes.
         self._owners: dict[tuple[str, ...], set[str]] = {}
         for wire in wires:
@@ -73,6 +82,9 @@ class Routes:
 
         Raises: BadRequest (404, or 400 when it cannot be decoded); WrongMethod.
         """
+        exact = self._exact.get((method, path))
+        if exact is not None:
+            return exact
         missing = BadRequest("there is nothing at this path", status=404, kind="not_found")
         if "//" in path or not path.startswith("/"):
             raise missing

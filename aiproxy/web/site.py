@@ -7,12 +7,11 @@ No temporary files and no form parsing, both of which twisted.web has.
 from __future__ import annotations
 
 from collections.abc import Callable
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from twisted.internet.defer import Deferred
 from twisted.web.http import Request as HttpRequest
-from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
@@ -50,7 +49,7 @@ class ClientRequest(Request):
 
     def __init__(self, channel: Channel, *args: Any, **named: Any) -> None:
         super().__init__(channel, *args, **named)
-        self.id = uuid4().hex
+        self.id = token_hex(16)
         self.began = channel.site.clock.seconds()
         self._pieces: list[bytes] = []
         self._size_bytes = 0
@@ -69,6 +68,15 @@ class ClientRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """Called by the channel when the head is there. length: None when the body is chunked."""
+        headers = tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, values in self.requestHeaders.getAllRawHeaders()
+            for value in values
+        )
+        self.began_with(headers, length)
+
+    def began_with(self, headers: Headers, length: int | None) -> None:
+        """The head is there. headers: names in lower case."""
         channel = self.channel
         self.method, self.uri, self.clientproto = (
             channel._command,
@@ -76,12 +84,6 @@ class ClientRequest(Request):
             channel._version,
         )
         self.path = self.uri.partition(b"?")[0]
-        self.setHeader("x-request-id", self.id)
-        headers: Headers = tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, values in self.requestHeaders.getAllRawHeaders()
-            for value in values
-        )
         self.head = Head(self.method.decode("latin-1"), self.uri.decode("latin-1"), headers, length)
         judged = channel.site.guard.judge(self.head)
         if isinstance(judged, Route):
@@ -116,6 +118,8 @@ class ClientRequest(Request):
         self.args = {}
         if self._refusal is not None:
             self._refuse(self._refusal)
+        elif self.route.is_exact:
+            self.channel.site.answer(self)
         else:
             self.process()
 
@@ -136,12 +140,10 @@ class ClientRequest(Request):
         self._pieces.clear()
         # Or the channel would invite the client to send its body after all.
         self.requestHeaders.removeHeader(b"expect")
-        self.setHeader("Connection", "close")
         self.channel.part()
         self._refuse(refusal)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self.setHeader("Date", datetimeToString())
         client = ClientStream(self)
         # The channel is gone as soon as the answer is complete.
         records = self.channel.site.records
@@ -151,7 +153,11 @@ class ClientRequest(Request):
 
 
 class ApiSite(Site):
-    """settings: gives those in force."""
+    """
+    settings: gives those in force.
+
+    answer: to a request whose route is exact; any other one goes through `resource`.
+    """
 
     noisy = False
     protocol = Channel  # type: ignore[assignment]
@@ -160,12 +166,14 @@ class ApiSite(Site):
     def __init__(
         self,
         resource: IResource,
+        answer: Callable[[ClientRequest], None],
         guard: Guard,
         settings: Callable[[], Settings],
         records: Records,
         clock: IReactorTime,
     ) -> None:
         super().__init__(resource, timeout=IDLE_SECONDS, reactor=clock)
+        self.answer = answer
         self.guard = guard
         self.settings = settings
         self.records = records

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 
+from aiproxy.http1 import header_lines, send
 from aiproxy.messages import Headers
 
 if TYPE_CHECKING:
@@ -24,14 +28,21 @@ class ClientStream:
     """
     Implements `translate.Client` over one request.
 
+    It writes to the transport itself; of the request it needs who waits for its end.
+
     status: of the answer, 0 as long as there is none.
     over: fires when nothing more can reach the client: all is sent, or it has left.
     """
 
     def __init__(self, request: ClientRequest) -> None:
         self._request = request
+        self._transport = request.channel.transport
         self._producer: IPushProducer | None = None
         self._is_open = True
+        self._is_chunked = False
+        self._is_bodiless = request.method == b"HEAD"
+        # Of a stream that has begun, until there is something to send with it.
+        self._head = b""
         self.status = 0
         self.written = 0
         self.over: Deferred[None] = Deferred()
@@ -49,31 +60,49 @@ class ClientStream:
         """
         if not self._is_open:
             return
-        self._set_head(status, "application/json", headers)
-        self._request.setHeader(b"Content-Length", b"%d" % len(body))
-        self._send(body)
+        head = self._headed(
+            status,
+            (
+                ("Content-Type", "application/json"),
+                ("Content-Length", str(len(body))),
+                *headers,
+            ),
+        )
+        self.written += len(body)
+        self._put(head if self._is_bodiless else head + body)
         self.finish()
 
     def begin(self, content_type: str, headers: Headers) -> None:
-        """A stream's status line (200) and headers, sent at once."""
+        """A stream's status line (200) and headers; they go out with what is written next."""
         if not self._is_open:
             return
-        self._set_head(200, content_type, _STREAMING + headers)
-        self._send(b"")
+        self._is_chunked = self._request.clientproto == b"HTTP/1.1" and not self._is_bodiless
+        framing = (("Transfer-Encoding", "chunked"),) if self._is_chunked else ()
+        self._head = self._headed(
+            200, (("Content-Type", content_type), *_STREAMING, *framing, *headers)
+        )
 
     def write(self, data: bytes) -> None:
-        if self._is_open:
-            self._send(data)
+        if not self._is_open or not data:
+            return
+        self.written += len(data)
+        if self._is_chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._put(data)
 
     def finish(self) -> None:
         """All has been said; the connection may serve the next request."""
         if self._is_open:
+            self._put(b"0\r\n\r\n" if self._is_chunked else b"")
             self._close()
+            # It would write a head of its own.
+            self._request.startedWriting = 1
             self._request.finish()
 
     def abort(self) -> None:
         """What is written still goes out, then the connection ends without a last chunk."""
         if self._is_open:
+            self._put(b"")
             self._close()
             self._request.cut()
 
@@ -86,17 +115,27 @@ class ClientStream:
             self._producer = producer
             self._request.registerProducer(producer, True)
 
-    def _set_head(self, status: int, content_type: str, headers: Headers) -> None:
+    def _headed(self, status: int, headers: Headers) -> bytes:
+        """The head of the answer. Of several headers of one name the last one counts."""
         self.status = status
         request = self._request
-        request.setResponseCode(status, _PHRASES.get(status))
-        request.setHeader("Content-Type", content_type)
+        request.startedWriting = 1
+        fields = {
+            "date": ("Date", _date(int(time.time()))),
+            "x-request-id": ("x-request-id", request.id),
+        }
+        if not request.channel.persistent:
+            fields["connection"] = "Connection", "close"
         for name, value in headers:
-            request.setHeader(name, value)
+            fields[name.lower()] = name, value
+        phrase = _PHRASES.get(status, b"Unknown")
+        return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, phrase, header_lines(fields.values()))
 
-    def _send(self, data: bytes) -> None:
-        self.written += len(data)
-        self._request.write(data)
+    def _put(self, data: bytes) -> None:
+        if self._head:
+            data, self._head = self._head + data, b""
+        if data:
+            send(self._transport, data)
 
     def _close(self) -> None:
         self.pace(None)
@@ -107,3 +146,9 @@ class ClientStream:
         self._is_open = False
         self._producer = None
         self.over.callback(None)
+
+
+@lru_cache(maxsize=2)
+def _date(now: int) -> str:
+    """For the header of that name. now: Unix seconds."""
+    return formatdate(now, usegmt=True)
