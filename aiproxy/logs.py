@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Protocol, TextIO
 
 from twisted.application.service import Service
@@ -86,7 +87,16 @@ def _escaped(match: re.Match[str]) -> str:
 
 def timestamp(seconds: float) -> str:
     """Local time with milliseconds and offset, such as 2026-05-04T13:37:00.250+02:00."""
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="milliseconds")
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    day, offset = _to_the_second(whole)
+    return f"{day}.{milliseconds:03d}{offset}"
+
+
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> tuple[str, str]:
+    """Local time and its offset."""
+    text = datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+    return text[:19], text[19:]
 
 
 @implementer(ILogObserver)

@@ -26,6 +26,8 @@ from aiproxy.routing.roundrobin import MAX_MODEL_CHARACTERS, SmoothRoundRobin
 from aiproxy.services.credentials import Credentials
 from aiproxy.settings import Settings, Upstream
 
+_MAX_MODELS = 1024
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pick:
@@ -60,6 +62,7 @@ class Balancer(Service):
         self._credentials = credentials
         self._settings = settings
         self._upstreams = {u.name: u for u in settings.upstreams if u.enabled}
+        self._servers: dict[str, frozenset[str]] = {}
         self._turns = SmoothRoundRobin([(u.name, u.weight) for u in self._upstreams.values()])
         self._breaker = Breaker(settings.circuit_breaker, self._upstreams.values())
         self._pauses: Cooldowns[tuple[str, str]] = Cooldowns()
@@ -70,6 +73,7 @@ class Balancer(Service):
         before = self._upstreams
         self._settings = settings
         self._upstreams = {u.name: u for u in settings.upstreams if u.enabled}
+        self._servers.clear()
         self._turns.replace([(u.name, u.weight) for u in self._upstreams.values()])
         self._breaker.adopt(settings.circuit_breaker, self._upstreams.values())
         self._pauses.keep(lambda pair: self._is_current(before[pair[0]]))
@@ -81,10 +85,11 @@ class Balancer(Service):
         tried: names that this call has asked for this model already.
         """
         now = self._clock.seconds()
+        serving = self._serving(model)
 
         def eligible(name: str) -> bool:
             return (
-                self._upstreams[name].serves(model)
+                name in serving
                 and self._breaker.allows(name, model, now)
                 and self._rest(self._upstreams[name], model) <= 0
             )
@@ -93,6 +98,18 @@ class Balancer(Service):
         if name is None:
             return None
         return Pick(self._upstreams[name], model, self._breaker.begin(name, model, now))
+
+    def _serving(self, model: str) -> frozenset[str]:
+        """The names of the upstreams that may be asked for `model` at all."""
+        serving = self._servers.get(model)
+        if serving is None:
+            serving = frozenset(u.name for u in self._upstreams.values() if u.serves(model))
+            # Clients may make up names; to begin anew costs less than to keep an order.
+            if len(self._servers) >= _MAX_MODELS:
+                self._servers.clear()
+            if len(model) <= MAX_MODEL_CHARACTERS:
+                self._servers[model] = serving
+        return serving
 
     def succeeded(self, pick: Pick) -> None:
         """The attempt was answered, terminal event included."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
@@ -142,41 +142,40 @@ class Daemon(Service):
 
 def entry(record: Record) -> AccessEntry:
     """One request as its access line tells it; all input tokens count as in, cached or not."""
-    refused = AccessEntry(
-        id=record.id,
-        client=record.wire,
-        model="",
-        mapped="",
-        upstream="",
-        attempts=0,
-        status=record.status,
-        request_bytes=record.request_bytes,
-        response_bytes=record.response_bytes,
-        first_event=None,
-        duration=record.duration,
-        outcome="refused",
-    )
     trail = record.trail
     if trail is None:
-        return refused
-    first_event, usage = trail.first_event, trail.usage
-    call = replace(
-        refused,
-        model=trail.call.head.model,
+        return AccessEntry(
+            id=record.id,
+            client=record.wire,
+            model="",
+            mapped="",
+            upstream="",
+            attempts=0,
+            status=record.status,
+            request_bytes=record.request_bytes,
+            response_bytes=record.response_bytes,
+            first_event=None,
+            duration=record.duration,
+            outcome="refused",
+        )
+    first_event, usage, head = trail.first_event, trail.usage, trail.call.head
+    return AccessEntry(
+        id=record.id,
+        client=record.wire,
+        model=head.model,
         mapped=trail.mapped_model,
         upstream=trail.upstream,
         attempts=trail.attempts,
+        status=record.status,
+        request_bytes=record.request_bytes,
+        response_bytes=record.response_bytes,
         first_event=None if first_event is None else first_event - trail.started,
-        stream=trail.call.head.stream,
-        losses=tuple(loss.feature for loss in trail.losses),
+        duration=record.duration,
+        in_tokens=usage.input + usage.cache_read + usage.cache_write if usage else None,
+        cached_tokens=usage.cache_read if usage else None,
+        out_tokens=usage.output + usage.reasoning if usage else None,
+        reasoning_tokens=usage.reasoning if usage else None,
+        stream=head.stream,
+        losses=tuple([loss.feature for loss in trail.losses]),
         outcome=trail.outcome,
-    )
-    if usage is None:
-        return call
-    return replace(
-        call,
-        in_tokens=usage.input + usage.cache_read + usage.cache_write,
-        cached_tokens=usage.cache_read,
-        out_tokens=usage.output + usage.reasoning,
-        reasoning_tokens=usage.reasoning,
     )

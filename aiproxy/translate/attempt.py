@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -113,7 +114,7 @@ class Attempt:
     def _timeouts(self, prepared: Prepared) -> Timeouts:
         """A whole answer's headers come only when the model has finished."""
         timeouts = self.upstream.timeouts
-        return timeouts if prepared.stream else replace(timeouts, headers=timeouts.whole_answer)
+        return timeouts if prepared.stream else _of_whole_answers(timeouts)
 
     async def _refusal(self, reply: UpstreamReply) -> ErrorReply:
         reading = reply.whole(MAX_ERROR_BYTES)
@@ -135,6 +136,11 @@ class Attempt:
 
     def _judged(self, reply: UpstreamReply, body: bytes, said: ErrorReply) -> ErrorReply:
         return self.provider.judge(HttpReply(reply.status, reply.headers, body), said, time.time())
+
+
+@lru_cache(maxsize=64)
+def _of_whole_answers(timeouts: Timeouts) -> Timeouts:
+    return replace(timeouts, headers=timeouts.whole_answer)
 
 
 def _without(reply: ErrorReply, secret: Secret) -> ErrorReply:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from aiproxy import ir
 from aiproxy.errors import AIProxyError, ErrorReply
@@ -23,6 +25,7 @@ _RETURNED = (
 _MOST_LOSSES = 50
 _LONGEST_WORD = 80
 _LONGEST_VALUE = 1000
+_UNPRINTABLE = re.compile("[^ -~]")
 
 
 class Trail:
@@ -85,6 +88,7 @@ class Trail:
         return (*own, *passed)
 
 
+@lru_cache(maxsize=256)
 def _is_returned(name: str) -> bool:
     return any(
         name == allowed or (allowed.endswith("-") and name.startswith(allowed))
@@ -94,7 +98,7 @@ def _is_returned(name: str) -> bool:
 
 def _printable(text: str) -> str:
     """The beginning of `text` as a header value: what is no printable ASCII becomes "?"."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text[:_LONGEST_VALUE])
+    return _UNPRINTABLE.sub("?", text[:_LONGEST_VALUE])
 
 
 def _word(feature: str) -> str:

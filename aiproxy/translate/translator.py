@@ -83,14 +83,7 @@ class Translator:
 
     async def _translate(self, call: Call, client: Client) -> None:
         trail = Trail(call, self._clock.seconds())
-        heartbeat = Heartbeat(
-            client,
-            lambda: _beat(call, trail),
-            lambda: _open(call, client, trail),
-            self._clock,
-        )
-        if call.head.stream:
-            heartbeat.start(self._settings().keepalive_seconds)
+        heartbeat = self._heartbeat(call, client, trail) if call.head.stream else None
         try:
             await self._answer(call, client, trail)
         except CancelledError:
@@ -104,8 +97,20 @@ class Translator:
             self.log.failure("{call} failed inside aiproxy", call=call.id)
             _say(call, client, trail, ErrorReply(500, "internal", f"internal error ({call.id})"))
         finally:
-            heartbeat.stop()
+            if heartbeat is not None:
+                heartbeat.stop()
             self._ended(trail)
+
+    def _heartbeat(self, call: Call, client: Client, trail: Trail) -> Heartbeat:
+        """Of a stream, begun."""
+        heartbeat = Heartbeat(
+            client,
+            lambda: _beat(call, trail),
+            lambda: _open(call, client, trail),
+            self._clock,
+        )
+        heartbeat.start(self._settings().keepalive_seconds)
+        return heartbeat
 
     async def _answer(self, call: Call, client: Client, trail: Trail) -> None:
         """Raises: AIProxyError, when nothing could answer."""

@@ -95,9 +95,7 @@ class ClientStream:
         if self._is_open:
             self._put(b"0\r\n\r\n" if self._is_chunked else b"")
             self._close()
-            # It would write a head of its own.
-            self._request.startedWriting = 1
-            self._request.finish()
+            self._request.sent()
 
     def abort(self) -> None:
         """What is written still goes out, then the connection ends without a last chunk."""
