@@ -227,6 +227,9 @@ class Watch:
             raise UpstreamProtocolError("the upstream's stream was cut short")
 
 
+_PLAIN_DELTAS = (ir.TextDelta, ir.ReasoningDelta, ir.ArgumentsDelta)
+
+
 class _Passthrough(Watch):
     """Same wire: the bytes go on as they are."""
 
@@ -239,12 +242,13 @@ class _Passthrough(Watch):
         self.content_type = self._raw.content_type
 
     def feed(self, messages: Sequence[sse.Message]) -> bytes:
-        out: list[bytes] = []
+        decode, notice = self._decoder.feed, self._notice
         for message in messages:
-            for event in self._decoder.feed(message):
-                self._notice(event)
-            out.append(self._raw.pass_on(message))
-        return b"".join(out)
+            for event in decode(message):
+                # Nothing is to be learnt from more text.
+                if not (self._has_heard and isinstance(event, _PLAIN_DELTAS)):
+                    notice(event)
+        return b"".join([self._raw.pass_on(message) for message in messages])
 
     def close(self) -> bytes:
         for event in self._decoder.close():
