@@ -81,6 +81,12 @@ class DecoderTests(SynchronousTestCase):
         """A `data:` line and a blank line make a message without event name."""
         self.assertEqual(decode([b"data: 1\n\n"]), [Message("", b"1", b"data: 1\n\n")])
 
+    @given(streams())
+    def test_usual_shape_is_no_exception(self, stream: bytes) -> None:
+        """A comment behind them changes nothing about messages, though each is read another way."""
+        whole = stream.replace(b"\r", b"") + b"\n\n"
+        self.assertEqual(SSEDecoder().feed(whole), SSEDecoder().feed(whole + b": x\n\n"))
+
     def test_event_and_data(self) -> None:
         """The event name comes from the `event:` line."""
         raw = b'event: ping\ndata: {"type":"ping"}\n\n'

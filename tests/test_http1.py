@@ -1,0 +1,132 @@
+"""Header lines, and writing at once."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from aiproxy.http1 import MAX_BYTES, header_lines, send
+from tests.upstream.cases import asynchronous
+
+
+class HeaderTests(SynchronousTestCase):
+    """Fields as bytes."""
+
+    def test_lines(self) -> None:
+        """Names and values as they are, one line each."""
+        fields = (("X-A", "b c"), ("x-d", "é"))
+        self.assertEqual(header_lines(fields), "X-A: b c\r\nx-d: é\r\n".encode())
+        self.assertEqual(header_lines(()), b"")
+
+    @given(st.lists(st.tuples(st.sampled_from(["a", "X-B"]), st.text("a \r\n\0\x0b:é"))))
+    def test_no_value_makes_a_line(self, fields: list[tuple[str, str]]) -> None:
+        """Whatever the values hold, there are as many lines as fields."""
+        lines = header_lines(fields)
+        self.assertEqual(lines.count(b"\r\n"), len(fields))
+        bare = lines.replace(b"\r\n", b"")
+        self.assertFalse(set(b"\r\n\0") & set(bare))
+
+    def test_names(self) -> None:
+        """A name that is none is an error."""
+        for name in ("a b", "a:", "a\r\nb", "", "é"):
+            self.assertRaises(ValueError, header_lines, [(name, "x")])
+
+
+class _Peer(Protocol):
+    """lost: fires when the connection is gone."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.lost: Deferred[None] = Deferred()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.lost.callback(None)
+
+
+class SendTests(TestCase):
+    """A server's transport, and a plain socket at its other end."""
+
+    timeout = 20
+
+    @asynchronous
+    async def connect(self) -> None:
+        from twisted.internet import reactor
+
+        clock: Any = reactor
+        made: Deferred[_Peer] = Deferred()
+
+        class Accepting(Factory):
+            noisy = False
+
+            def buildProtocol(self, addr: object) -> _Peer:
+                peer = _Peer()
+                clock.callLater(0, made.callback, peer)
+                return peer
+
+        port = clock.listenTCP(0, Accepting(), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        self.socket = socket.create_connection(("127.0.0.1", port.getHost().port))
+        self.addCleanup(self.socket.close)
+        self.socket.settimeout(5)
+        self.peer = await made
+        self.addCleanup(lambda: self.peer.lost)
+        self.addCleanup(self.peer.transport.abortConnection)
+
+    def setUp(self) -> Any:
+        return self.connect()
+
+    def test_at_once(self) -> None:
+        """A small write is with the kernel before the reactor has another turn."""
+        send(self.peer.transport, b"hello")
+        self.assertEqual(self.socket.recv(99), b"hello")
+
+    @asynchronous
+    async def test_order(self) -> None:
+        """What is queued goes first, what the kernel cannot take is queued: nothing overtakes."""
+        from twisted.internet.threads import deferToThread
+
+        transport = self.peer.transport
+        pieces = [b"%08d" % n * (MAX_BYTES // 8 - (n % 3)) for n in range(200)]
+        pieces.insert(1, b"large" * MAX_BYTES)
+        for n, piece in enumerate(pieces):
+            (transport.write if n % 7 == 6 else send)(
+                *([piece] if n % 7 == 6 else (transport, piece))
+            )
+        transport.loseConnection()
+
+        def read() -> bytes:
+            return b"".join(iter(lambda: self.socket.recv(1 << 20), b""))
+
+        self.assertEqual(await deferToThread(read), b"".join(pieces))
+
+    @asynchronous
+    async def test_gone(self) -> None:
+        """Writing to a peer that has left ends as every connection does."""
+        self.socket.close()
+        while not self.peer.lost.called:
+            send(self.peer.transport, b"x" * 1000)
+            await _turn()
+
+    def test_other_transports(self) -> None:
+        """They get their write."""
+        transport = StringTransport()
+        send(transport, b"hello")
+        self.assertEqual(transport.value(), b"hello")
+
+
+def _turn() -> Deferred[None]:
+    """The reactor's next one."""
+    from twisted.internet import reactor
+    from twisted.internet.task import deferLater
+
+    clock: Any = reactor
+    return deferLater(clock, 0)
