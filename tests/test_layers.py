@@ -61,9 +61,10 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
         "wire": unit("framing ir", "msgspec", pure=True),
         "routing": unit("settings", pure=True),
         "providers": unit("wire framing messages settings ir", pure=True),
+        "aside": unit(pure=True),
         "http1": unit(outside="twisted.internet.tcp twisted.web.http_headers"),
         "upstream": unit(
-            "framing messages settings codings http1",
+            "framing messages settings codings http1 aside",
             "twisted zope.interface treq hyperlink httptools OpenSSL service_identity",
         ),
         "services": unit(
@@ -71,12 +72,12 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
         ),
         # Time and Deferreds, but no sockets: those are upstream's and web's.
         "translate": unit(
-            _SERVED,
+            f"{_SERVED} aside",
             "twisted.internet.defer twisted.internet.interfaces twisted.internet.task"
             " twisted.logger twisted.python.failure zope.interface",
         ),
         "web": unit(
-            "translate services wire messages settings ir codings http1",
+            "translate services wire messages settings ir codings http1 aside",
             "twisted zope.interface klein werkzeug msgspec httptools",
         ),
         "logs": unit("settings", "twisted zope.interface"),
@@ -84,7 +85,9 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
             "wire framing ir codings messages", "twisted zope.interface klein werkzeug msgspec"
         ),
         "workers": unit("routing", "twisted msgspec"),
-        "tap": unit(f"{_SERVED} translate web logs simulator workers", "twisted zope.interface"),
+        "tap": unit(
+            f"{_SERVED} aside translate web logs simulator workers", "twisted zope.interface"
+        ),
     }
 )
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 
 from aiproxy import __version__
+from aiproxy.aside import Aside
 from aiproxy.logs import AccessEntry, AccessLog, Sink
 from aiproxy.services.balancer import Balancer
 from aiproxy.services.credentials import Credentials
@@ -63,15 +65,22 @@ class Daemon(Service):
         self._sink = sink
         self._access = AccessLog(sink, reactor)
         self._drain = Drain(settings.max_concurrent_requests, reactor)
-        self._upstreams = UpstreamClient(reactor)
+        aside = Aside(deferToThread)
+        self._upstreams = UpstreamClient(reactor, aside=aside)
         self._logins = Logins(self._upstreams, reactor)
         self._credentials = credentials = Credentials(self._logins, reactor)
         self._balancer = Balancer(settings, credentials, reactor)
         records = Records(lambda record: self._access.add(entry(record)), reactor)
         translator = Translator(
-            self._current, self._balancer, credentials, self._upstreams, reactor, records.ended
+            self._current,
+            self._balancer,
+            credentials,
+            self._upstreams,
+            reactor,
+            records.ended,
+            aside=aside,
         )
-        web = Web(self._current, translator, self._balancer, self._drain, records, reactor)
+        web = Web(self._current, translator, self._balancer, self._drain, records, reactor, aside)
         self._site = web.site()
         self._listener = Listener(reactor, listening, self._site)
 

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from aiproxy import ir
+from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from aiproxy.messages import Headers, header
 from aiproxy.providers.contract import Call, Envelope, Prepared, Provider
@@ -34,6 +35,7 @@ class Answering:
     client: Client
     trail: Trail
     clock: IReactorTime
+    aside: Aside
     prepared: Prepared
     reply: UpstreamReply
 
@@ -63,13 +65,10 @@ class Answering:
         if self.call.head.operation != "generate":
             self.client.reply(status, self._headers(), self._side_answer(body))
             return
-        encoded, said = convert(
-            OUTBOUND[self.provider.wire],
-            INBOUND[self.call.wire],
-            self.call.decode,
-            self._origin(),
-            status,
-            body,
+        upstream, client = OUTBOUND[self.provider.wire], INBOUND[self.call.wire]
+        decode, origin = self.call.decode, self._origin()
+        encoded, said = await self.aside.run(
+            len(body), lambda: convert(upstream, client, decode, origin, status, body)
         )
         self._accept(said)
         self.trail.lost(encoded.losses)

@@ -10,6 +10,7 @@ from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from aiproxy import ir
+from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamRefused
 from aiproxy.messages import Credential, HttpReply
 from aiproxy.providers.contract import Call, Prepared, Provider
@@ -39,6 +40,7 @@ class Attempt:
     trail: Trail
     upstreams: UpstreamClient
     clock: IReactorTime
+    aside: Aside
 
     async def run(self, model: str, credential: Credential) -> None:
         """
@@ -56,7 +58,7 @@ class Attempt:
     async def _ask_twice(self, model: str, credential: Credential) -> None:
         """At most one repair: what is refused for two reasons is not worth a third try."""
         mapped = self.upstream.mapped(model)
-        prepared = self._prepare(mapped, credential)
+        prepared = await self._prepare(mapped, credential)
         try:
             await self._ask(prepared, mapped)
         except UpstreamRefused as error:
@@ -65,7 +67,7 @@ class Attempt:
             if is_stale_proof(error.reply):
                 # A conversation that began elsewhere brings proofs only its first vendor knows.
                 again = replace(self, call=self.call.without_proofs())
-                mended = again._prepare(mapped, credential)
+                mended = await again._prepare(mapped, credential)
             else:
                 again, repaired = self, self.provider.mended(prepared, error.reply)
                 if repaired is None:
@@ -73,8 +75,11 @@ class Attempt:
                 mended = repaired
             await again._ask(mended, mapped)
 
-    def _prepare(self, mapped: str, credential: Credential) -> Prepared:
-        return self.provider.prepare(self.call, mapped, self.upstream, credential)
+    async def _prepare(self, mapped: str, credential: Credential) -> Prepared:
+        call, upstream = self.call, self.upstream
+        return await self.aside.run(
+            len(call.body), lambda: self.provider.prepare(call, mapped, upstream, credential)
+        )
 
     async def _ask(self, prepared: Prepared, mapped: str) -> None:
         """At one endpoint after the other, while the fault may be the endpoint's own."""
@@ -102,7 +107,14 @@ class Attempt:
         if reply.status >= 300:
             raise UpstreamRefused(await self._refusal(reply))
         answering = Answering(
-            self.provider, self.call, self.client, self.trail, self.clock, prepared, reply
+            self.provider,
+            self.call,
+            self.client,
+            self.trail,
+            self.clock,
+            self.aside,
+            prepared,
+            reply,
         )
         try:
             await answering.run()

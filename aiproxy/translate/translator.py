@@ -17,6 +17,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from aiproxy import ir
+from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.errors import (
     AIProxyError,
     BadRequest,
@@ -64,7 +65,9 @@ class Translator:
         clock: IReactorTime,
         ended: Callable[[Trail], None] = lambda trail: None,
         providers: Mapping[str, Provider] = PROVIDERS,
+        aside: Aside = AT_ONCE,
     ) -> None:
+        self._aside = aside
         self._settings = settings
         self._balancer = balancer
         self._credentials = credentials
@@ -190,7 +193,9 @@ class Translator:
         if not provider.serves(call):
             self._stand_in(call, client, trail)
             return
-        attempt = Attempt(provider, upstream, call, client, trail, self._upstreams, self._clock)
+        attempt = Attempt(
+            provider, upstream, call, client, trail, self._upstreams, self._clock, self._aside
+        )
         tried: list[Credential] = []
         failure: UpstreamError | None = None
         while True:

@@ -21,6 +21,7 @@ from twisted.web.http_headers import Headers as TwistedHeaders
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
+from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.messages import Headers, HttpRequest
 from aiproxy.settings import Timeouts
 from aiproxy.upstream.body import Body, StreamBody, WholeBody
@@ -87,8 +88,10 @@ class UpstreamClient:
         *,
         agent: IAgent | None = None,
         trust_root: object = None,
+        aside: Aside = AT_ONCE,
     ) -> None:
         self._reactor = reactor
+        self._aside = aside
         self._agent = agent
         self._pool = Pool(reactor, trust_root)
 
@@ -112,7 +115,13 @@ class UpstreamClient:
     async def _request(
         self, request: HttpRequest, timeouts: Timeouts, compression: str
     ) -> UpstreamReply:
-        body, coding = compressed(request.body, compression)
+        body, coding = request.body, ""
+        if compression:
+            # To compress takes many times as long as anything else that is done with a body.
+            size = len(body) * 8
+            body, coding = await self._aside.run(
+                size, lambda: compressed(request.body, compression)
+            )
         try:
             lines = fields(request.headers, coding)
         except ValueError as error:

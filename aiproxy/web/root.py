@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aiproxy import ir
+from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.errors import AIProxyError, BadRequest, ErrorReply
 from aiproxy.messages import Headers
 from aiproxy.services.balancer import Balancer
@@ -32,7 +33,7 @@ from aiproxy.web.routes import Route, Routes
 from aiproxy.web.site import ApiSite, ClientRequest
 from aiproxy.web.stream import ClientStream
 from aiproxy.wire import INBOUND
-from aiproxy.wire.contract import Inbound
+from aiproxy.wire.contract import Head, Inbound
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
@@ -55,7 +56,9 @@ class Web:
         drain: Drain,
         records: Records,
         clock: IReactorTime,
+        aside: Aside = AT_ONCE,
     ) -> None:
+        self._aside = aside
         self._settings = settings
         self._translator = translator
         self._balancer = balancer
@@ -140,12 +143,19 @@ class Web:
         """
         client = ClientStream(request)
         with self._drain.enter(client.abort):
-            body = self._body(request)
             path = passable_target(request.head.target)
+
+            def read() -> tuple[bytes, Head]:
+                body = self._body(request)
+                return body, wire.head(body, path)
+
+            # What is coded may grow by much.
+            growth = 32 if "content-encoding" in dict(request.head.headers) else 1
+            body, head = await self._aside.run(request.size_bytes * growth, read)
             call = Call(
                 id=request.id,
                 wire=wire.NAME,
-                head=wire.head(body, path),
+                head=head,
                 path=path,
                 headers=passable_headers(request.head.headers),
                 body=body,

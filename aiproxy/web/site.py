@@ -59,7 +59,8 @@ class ClientRequest(Request):
 
     def body(self) -> bytes:
         """As it was sent."""
-        return b"".join(self._pieces)
+        self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0]
 
     @property
     def size_bytes(self) -> int:

