@@ -72,7 +72,7 @@ class Credentials:
         model: the client's. tried: those that this call has used already, in order; () begins.
         Fails with CredentialError when the only ones left cannot be used.
         """
-        return Deferred.fromCoroutine(self._next(upstream, call, model, tried))
+        return Deferred.fromCoroutine(self.choose(upstream, call, model, tried))
 
     def renewed(self, upstream: Upstream, credential: Credential) -> Deferred[Credential | None]:
         """
@@ -114,9 +114,10 @@ class Credentials:
         ]
         return min(waits, default=0.0)
 
-    async def _next(
-        self, upstream: Upstream, call: Call, model: str, tried: Sequence[Credential]
+    async def choose(
+        self, upstream: Upstream, call: Call, model: str, tried: Sequence[Credential] = ()
     ) -> Credential | None:
+        """`next_credential` for coroutines, which nearly always have to wait for nothing."""
         sources = self._sources(upstream)
         key = self._conversation(upstream, call) if len(sources) > 1 else None
         failure: CredentialError | None = None

@@ -101,7 +101,7 @@ class Attempt:
         self.trail.lost(prepared.losses)
         if not self.call.may_pass:
             self.trail.lost((ir.Loss("reasoning"),))
-        reply = await self.upstreams.request(
+        reply = await self.upstreams.ask(
             prepared.http, self._timeouts(prepared), self.upstream.request_compression
         )
         if reply.status >= 300:

@@ -82,9 +82,10 @@ class Translator:
 
         Cancelling it means that the client has left: the attempt that runs is torn down.
         """
-        return Deferred.fromCoroutine(self._translate(call, client))
+        return Deferred.fromCoroutine(self.answer(call, client))
 
-    async def _translate(self, call: Call, client: Client) -> None:
+    async def answer(self, call: Call, client: Client) -> None:
+        """`translate` for coroutines: a Deferred between two of them would cost every call."""
         trail = Trail(call, self._clock.seconds())
         heartbeat = self._heartbeat(call, client, trail) if call.head.stream else None
         try:
@@ -221,7 +222,7 @@ class Translator:
         """Raises: `failure`, the last one, when there is no other credential; CredentialError."""
         upstream = pick.upstream
         try:
-            credential = await self._credentials.next_credential(upstream, call, pick.model, tried)
+            credential = await self._credentials.choose(upstream, call, pick.model, tried)
         except CredentialError:
             if failure is None:
                 raise

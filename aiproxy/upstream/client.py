@@ -106,15 +106,16 @@ class UpstreamClient:
         compression: of the request's body: "", "gzip", "zstd" or "br".
         Fails with UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError; CancelledError.
         """
-        return Deferred.fromCoroutine(self._request(request, timeouts, compression))
+        return Deferred.fromCoroutine(self.ask(request, timeouts, compression))
 
     def close(self) -> Deferred[None]:
         """Closes all connections; fires when they are gone."""
         return self._pool.close()
 
-    async def _request(
-        self, request: HttpRequest, timeouts: Timeouts, compression: str
+    async def ask(
+        self, request: HttpRequest, timeouts: Timeouts, compression: str = ""
     ) -> UpstreamReply:
+        """`request` for coroutines: a Deferred between two of them would cost every call."""
         body, coding = request.body, ""
         if compression:
             # To compress takes many times as long as anything else that is done with a body.

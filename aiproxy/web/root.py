@@ -162,7 +162,7 @@ class Web:
                 decode=_Decoder(wire, body, path, self._settings().default_max_tokens),
             )
             self._records.begin(request.id, client, request.size_bytes)
-            await self._translator.translate(call, client)
+            await self._translator.answer(call, client)
             # After an abort the request is over only when its connection is: were this to return
             # before, Klein would end the stream properly.
             await client.over
