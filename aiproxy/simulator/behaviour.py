@@ -18,20 +18,32 @@ error-429        that status with an error in the dialect's shape; also context-
                  content-policy and quota
 error-json       an error as the JSON body of a 200
 html, html-502   a web page
+notice[-502]     a line of plain text (200)
 
 Others say how it is sent; PLACE is head (before anything), start (before content) or mid:
 
 cut[-PLACE]      the connection breaks (mid)
+reset            the connection is reset before anything is said
+torn             the connection breaks in the middle of a character
 stall[-PLACE]    nothing more comes (head)
+pings[-PLACE]    nothing more comes but signs of life (mid)
+comments[-PLACE] the same, as comments in every dialect
 broken[-PLACE]   an error in the answer itself (mid)
 junk[-PLACE]     an event that is not JSON (mid)
+oversized[-PLACE] an event of 33 MiB, compressed (mid); a whole answer is just no JSON
 unfinished       the stream ends without its terminal event
+unmarked         the stream ends with a reason, but without its last mark
 slow[-50ms]      a pause before every piece of content but the first (100ms)
 slow-start[-2s]  headers at once, nothing else until then (2s)
 late[-2s]        nothing, not even headers, until then (2s)
 gzip, zstd       a compressed body
+gzip-lie         a plain body that is said to be compressed
+untyped          a stream that is said to be application/octet-stream
 whole            a whole answer even if a stream was asked for
 fail-2[-429]     the first two calls for this name fail (503), the others do not
+flap[-429]       every other call fails (503), the first one too
+no-wait          errors do not say how long to wait
+wait-50ms        errors say that
 """
 
 from __future__ import annotations
@@ -50,11 +62,15 @@ from aiproxy.simulator.script import (
     Opened,
     Page,
     Pause,
+    Pings,
     Question,
     Refuse,
+    Reset,
     Script,
     Stall,
     Step,
+    Torn,
+    Unmarked,
 )
 from aiproxy.wire.errortext import kind_of, standard_status
 
@@ -62,6 +78,8 @@ _Behaviour: TypeAlias = Callable[[Question, re.Match[str]], tuple[Step, ...]]
 _Manner: TypeAlias = Callable[[Script, re.Match[str], Question], Script]
 
 _RETRY_AFTER_SECONDS = 1.0
+_PING_SECONDS = 0.1
+_OVERSIZED_BYTES = 33 * 1024 * 1024
 
 # Pieces of at most this many characters, so that even short texts come in several events.
 _TEXT_PIECE = re.compile(r"\s*\S{1,12}|\s+")
@@ -149,6 +167,11 @@ def _page(question: Question, found: re.Match[str]) -> tuple[Step, ...]:
     return (Page(status, f"<html><head><title>{status} simulated page</title></head></html>"),)
 
 
+def _notice(question: Question, found: re.Match[str]) -> tuple[Step, ...]:
+    text = "upstream connect error or disconnect/reset before headers"
+    return (Page(int(found[1] or 200), text, "text/plain"),)
+
+
 # ── how it is sent ──
 
 
@@ -158,6 +181,24 @@ def _interruption(fault: tuple[Step, ...], usual_place: str) -> _Manner:
         return replace(script, steps=script.steps[:at] + fault)
 
     return manner
+
+
+def _oversized(script: Script, found: re.Match[str], question: Question) -> Script:
+    at = _index(script.steps, found[1] or "mid")
+    size = _OVERSIZED_BYTES if question.request.stream else 0
+    event = Junk(b'data: {"x": "' + b" " * size)
+    return replace(script, steps=(*script.steps[:at], event), coding="zstd")
+
+
+def _torn(script: Script, found: re.Match[str], question: Question) -> Script:
+    at = _index(script.steps, "mid")
+    block = next((step.index for step in script.steps if isinstance(step, ir.TextDelta)), 0)
+    return replace(script, steps=(*script.steps[:at], Torn(ir.TextDelta(block, "na\u00efve"))))
+
+
+def _unmarked(script: Script, found: re.Match[str], question: Question) -> Script:
+    steps = (Unmarked(step) if isinstance(step, ir.Finished) else step for step in script.steps)
+    return replace(script, steps=tuple(steps))
 
 
 def _index(steps: Sequence[Step], place: str) -> int:
@@ -211,6 +252,34 @@ def _fail_first(script: Script, found: re.Match[str], question: Question) -> Scr
     return Script((Refuse(error_of(status), status),))
 
 
+def _flap(script: Script, found: re.Match[str], question: Question) -> Script:
+    if question.count % 2:
+        return script
+    status = int(found[1] or 503)
+    return Script((Refuse(error_of(status), status),))
+
+
+def _waiting(script: Script, found: re.Match[str], question: Question) -> Script:
+    seconds = None if found[0] == "no-wait" else _seconds(found, _RETRY_AFTER_SECONDS)
+    return replace(script, steps=tuple(_with_wait(step, seconds) for step in script.steps))
+
+
+def _with_wait(step: Step, seconds: float | None) -> Step:
+    match step:
+        case Refuse() | ir.Broken():
+            return replace(step, error=replace(step.error, retry_after=seconds))
+        case _:
+            return step
+
+
+def _lie(script: Script, found: re.Match[str], question: Question) -> Script:
+    return replace(script, claimed="gzip")
+
+
+def _untyped(script: Script, found: re.Match[str], question: Question) -> Script:
+    return replace(script, content_type="application/octet-stream")
+
+
 def _compressed(script: Script, found: re.Match[str], question: Question) -> Script:
     return replace(script, coding=found[0])
 
@@ -243,6 +312,7 @@ _BEHAVIOURS: Sequence[tuple[re.Pattern[str], _Behaviour]] = (
     (_word(r"quota"), _fails("quota")),
     (_word(r"html(?:-([2-5]\d\d))?"), _page),
     (_word(r"thinking-tools"), _says(answers.thinking_tools)),
+    (_word(r"notice(?:-([2-5]\d\d))?"), _notice),
     (_word(r"thinking-tool"), _says(answers.thinking_tool)),
     (_word(r"thinking"), _says(answers.thinking)),
     (_word(r"tools"), _says(answers.tools)),
@@ -261,11 +331,24 @@ _MANNERS: Sequence[tuple[re.Pattern[str], _Manner]] = (
     (_word(rf"stall{_PLACE}"), _interruption((Stall(),), "head")),
     (_word(rf"broken{_PLACE}"), _interruption((_BROKEN,), "mid")),
     (_word(rf"junk{_PLACE}"), _interruption((Junk(b'data: {"type": "message\n\n'),), "mid")),
+    (_word(r"reset()"), _interruption((Reset(),), "head")),
+    (_word(rf"pings{_PLACE}"), _interruption((Pings(_PING_SECONDS),), "mid")),
+    (
+        _word(rf"comments{_PLACE}"),
+        _interruption((Pings(_PING_SECONDS, b": alive\n\n"),), "mid"),
+    ),
+    (_word(rf"oversized{_PLACE}"), _oversized),
+    (_word(r"torn"), _torn),
     (_word(r"unfinished"), _unfinished),
+    (_word(r"unmarked"), _unmarked),
     (_word(rf"slow{_TIME}(?!-start)"), _slow),
     (_word(rf"slow-start{_TIME}"), _slow_start),
     (_word(rf"late{_TIME}"), _late),
-    (_word(r"gzip|zstd"), _compressed),
+    (_word(r"gzip-lie"), _lie),
+    (_word(r"(?:gzip|zstd)(?!-lie)"), _compressed),
+    (_word(r"untyped"), _untyped),
     (_word(r"whole"), _whole),
     (_word(r"fail-(\d{1,3})(?:-([45]\d\d))?(?:-then-ok)?"), _fail_first),
+    (_word(r"flap(?:-([45]\d\d))?"), _flap),
+    (_word(r"no-wait|wait-(\d{1,5})(ms|s)"), _waiting),
 )

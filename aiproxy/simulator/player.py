@@ -15,11 +15,28 @@ from twisted.web.server import Request
 from aiproxy import codings, ir
 from aiproxy.errors import ErrorReply
 from aiproxy.simulator.record import Record
-from aiproxy.simulator.script import Cut, Junk, Opened, Page, Pause, Refuse, Script, Stall
+from aiproxy.simulator.script import (
+    Breaking,
+    Cut,
+    Junk,
+    Opened,
+    Page,
+    Pause,
+    Pings,
+    Refuse,
+    Reset,
+    Script,
+    Stall,
+    Torn,
+    Unmarked,
+)
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.contract import Inbound, StreamEncoder
 
 _GZIP_WBITS = 31
+
+_COMMENT = b": alive\n\n"
+_MARKERS = (b"event: message_stop\n", b"data: [DONE]\n")
 
 
 def refuse(
@@ -29,6 +46,8 @@ def refuse(
     encoded = wire.encode_reply(error, None)
     if error.retry_after is not None:
         http.setHeader("Retry-After", str(math.ceil(error.retry_after)))
+        if error.retry_after % 1:
+            http.setHeader("Retry-After-Ms", str(round(error.retry_after * 1000)))
     answer(http, encoded.status if status is None else status, encoded.body, coding=coding)
 
 
@@ -95,7 +114,7 @@ class Player:
         pack = _packer(script.coding)
         for step in script.steps:
             match step:
-                case Pause() | Cut() | Stall():
+                case Pause() | Cut() | Reset() | Stall() | Pings():
                     await self._pass(step)
                 case Refuse():
                     refuse(self._http, self._wire, step.error, step.status, script.coding)
@@ -104,17 +123,20 @@ class Player:
                     self._show(step)
                     return
                 case _:
-                    self._open(encoder.content_type, script.coding)
+                    self._open(encoder.content_type, script)
                     if not isinstance(step, Opened):
                         self._send(pack(_bytes_of(step, encoder)))
-        self._open(encoder.content_type, script.coding)
+                    if isinstance(step, Torn):
+                        await self._pass(Cut())
+        self._open(encoder.content_type, script)
         self._send(pack(None))
 
-    def _open(self, content_type: str, coding: str) -> None:
+    def _open(self, content_type: str, script: Script) -> None:
         """The headers go out."""
         if not self._http.startedWriting:
-            self._http.setHeader("Content-Type", content_type)
+            self._http.setHeader("Content-Type", script.content_type or content_type)
             self._http.setHeader("Cache-Control", "no-cache")
+            coding = script.claimed or script.coding
             if coding:
                 self._http.setHeader("Content-Encoding", coding)
             self._http.write(b"")
@@ -129,14 +151,16 @@ class Player:
         events: list[ir.Event] = []
         for step in script.steps:
             match step:
-                case Cut():
+                case Cut() | Torn():
                     await self._cut_whole(events)
-                case Pause() | Stall():
+                case Pings():
+                    await self._pass(Stall())
+                case Pause() | Reset() | Stall():
                     await self._pass(step)
                 case Opened():
                     pass
                 case Junk():
-                    answer(self._http, 200, step.data)
+                    answer(self._http, 200, step.data, coding=script.coding)
                     return
                 case Refuse():
                     refuse(self._http, self._wire, step.error, step.status, script.coding)
@@ -147,12 +171,21 @@ class Player:
                 case ir.Broken():
                     refuse(self._http, self._wire, step.error, 200, script.coding)
                     return
-                case ir.Finished():
-                    answer(self._http, 200, self._body([*events, step]), coding=script.coding)
+                case ir.Finished() | Unmarked():
+                    self._say_all(
+                        [*events, step if isinstance(step, ir.Finished) else step.event], script
+                    )
                     return
                 case _:
                     events.append(step)
         answer(self._http, 200, b"")
+
+    def _say_all(self, events: Sequence[ir.Event], script: Script) -> None:
+        body = self._body(events)
+        kind = script.content_type or "application/json"
+        if script.claimed:
+            self._http.setHeader("Content-Encoding", script.claimed)
+        answer(self._http, 200, body, kind, coding=script.coding)
 
     async def _cut_whole(self, events: Sequence[ir.Event]) -> None:
         """Half of what there is, under headers that promise all of it."""
@@ -168,14 +201,23 @@ class Player:
 
     # ── both ──
 
-    async def _pass(self, step: Pause | Cut | Stall) -> None:
+    async def _pass(self, step: Breaking) -> None:
+        channel: Any = self._http.channel
         match step:
             case Pause():
                 await deferLater(self._clock, step.seconds)
+            case Pings():
+                self._open(self._wire.StreamEncoder(self._request).content_type, Script(()))
+                while True:
+                    self._http.write(step.data or self._wire.HEARTBEAT or _COMMENT)
+                    await deferLater(self._clock, step.seconds)
             case Cut():
                 self._has_cut = True
-                channel: Any = self._http.channel
                 channel.loseConnection()
+                await _never()
+            case Reset():
+                self._has_cut = True
+                channel.abortConnection()
                 await _never()
             case Stall():
                 await _never()
@@ -183,11 +225,23 @@ class Player:
                 assert_never(step)
 
     def _show(self, page: Page) -> None:
-        answer(self._http, page.status, page.html.encode(), "text/html; charset=utf-8")
+        answer(self._http, page.status, page.text.encode(), page.content_type)
 
 
-def _bytes_of(step: ir.Event | Junk, encoder: StreamEncoder) -> bytes:
-    return step.data if isinstance(step, Junk) else encoder.encode(step)
+def _bytes_of(step: ir.Event | Junk | Torn | Unmarked, encoder: StreamEncoder) -> bytes:
+    match step:
+        case Junk():
+            return step.data
+        case Torn():
+            data = encoder.encode(step.event)
+            middle = next(at for at, byte in enumerate(data) if byte >= 0xC0)
+            return data[: middle + 1]
+        case Unmarked():
+            data = encoder.encode(step.event)
+            ends = [data.find(marker) for marker in _MARKERS if marker in data]
+            return data[: ends[0]] if ends else data
+        case _:
+            return encoder.encode(step)
 
 
 def _packer(coding: str) -> Callable[[bytes | None], bytes]:

@@ -93,6 +93,7 @@ class Record:
                 for seen in self.requests
             ],
             "received": self.received,
+            "calls": self._calls,
             "connections": self.connections,
             "streams": self.streams,
             "aborted": self.aborted,

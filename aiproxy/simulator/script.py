@@ -46,8 +46,35 @@ class Junk:
 
 
 @dataclass(frozen=True, slots=True)
+class Pings:
+    """Signs of life for ever, and nothing else. data: of each, b"" for the dialect's own."""
+
+    seconds: float
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """The connection breaks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """The connection breaks rudely: the client's system gets a reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Torn:
+    """The connection breaks inside this event, in the middle of a character."""
+
+    event: ir.TextDelta
+
+
+@dataclass(frozen=True, slots=True)
+class Unmarked:
+    """The end with its reason and usage, but without what marks the end of the stream itself."""
+
+    event: ir.Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +92,29 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A web page instead of an answer, as gateways in front of vendors give."""
+    """A web page or a line of text instead of an answer, as gateways in front of vendors give."""
 
     status: int
-    html: str
+    text: str
+    content_type: str = "text/html; charset=utf-8"
 
 
-Step: TypeAlias = ir.Event | Pause | Opened | Junk | Cut | Stall | Refuse | Page
+Breaking: TypeAlias = Pause | Pings | Cut | Reset | Stall
+"""Steps in which nothing of an answer goes out."""
+
+Step: TypeAlias = ir.Event | Breaking | Opened | Junk | Torn | Unmarked | Refuse | Page
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """
     steps: in order; when they end without a terminal event, so does the stream.
-    coding: of the body, "" for none. whole: even if a stream was asked for.
+    coding: of the body, "" for none. claimed: the coding that the header tells, if another one.
+    content_type: "" for the dialect's own. whole: even if a stream was asked for.
     """
 
     steps: tuple[Step, ...]
     coding: str = ""
+    claimed: str = ""
+    content_type: str = ""
     whole: bool = False

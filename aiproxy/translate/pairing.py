@@ -39,6 +39,7 @@ class Pairing:
 
     body: makes the body of the upstream's answer, which delivers messages that `relay` can read.
     commit: called once, just before the first bytes go to the client.
+    cleaned: takes out of an upstream's error what no client may see.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Pairing:
         client: Client,
         commit: Callable[[], None],
         clock: IReactorTime,
+        cleaned: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        self._body = body
+        self._body = body(self._deliver)
         self._relay = relay
         self._client = client
         self._commit = commit
         self._clock = clock
+        self._cleaned = cleaned
         self._held: list[bytes] = []
         self._held_bytes = 0
         self._ended: Deferred[None] = Deferred()
@@ -65,9 +68,8 @@ class Pairing:
 
         Raises: UpstreamError; `committed` tells whether the client has seen any of it.
         """
-        body = self._body(self._deliver)
-        running = reply.stream(body)
-        self._client.pace(body)
+        running = reply.stream(self._body)
+        self._client.pace(self._body)
         try:
             await _first_of(running, self._ended)
             self._send(self._relay.close())
@@ -82,10 +84,13 @@ class Pairing:
         self._part_from(running)
 
     def _deliver(self, messages: Sequence[Any]) -> None:
+        heard = self._relay.heard
         data = self._relay.feed(messages)
+        if self._relay.heard != heard:
+            self._body.progressed()
         if self._relay.has_content:
             self._open()
-        self._send(data)
+        self._send(self._cleaned(data) if self._relay.error is not None else data)
         self._refuse_error()
         if self._relay.finished and not self._ended.called:
             self._ended.callback(None)

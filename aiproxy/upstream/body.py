@@ -45,13 +45,15 @@ class Silence:
     Calls `expired` once the upstream was silent for the limit; time paused by us does not count.
 
     The timer is set again only when it runs out, not at each read.
+
+    since: when it was last heard.
     """
 
     def __init__(self, clock: IReactorTime, expired: Callable[[float], None]) -> None:
         self._clock = clock
         self._expired = expired
         self._limit_seconds = 0.0
-        self._since = 0.0
+        self.since = 0.0
         self._paused_at: float | None = None
         self._timer: IDelayedCall | None = None
 
@@ -64,7 +66,7 @@ class Silence:
 
     def heard(self) -> None:
         """Counts from now."""
-        self._since = self._clock.seconds()
+        self.since = self._clock.seconds()
 
     def pause(self) -> None:
         if self._paused_at is None:
@@ -74,7 +76,7 @@ class Silence:
         if self._paused_at is not None:
             # What was heard while paused counts from the resumption, not from the future.
             now = self._clock.seconds()
-            self._since = min(now, self._since + now - self._paused_at)
+            self.since = min(now, self.since + now - self._paused_at)
             self._paused_at = None
             if self._timer is None and self._limit_seconds:
                 self._check()
@@ -92,7 +94,7 @@ class Silence:
         self._timer = None
         if self._paused_at is not None:
             return
-        rest = self._since + self._limit_seconds - self._clock.seconds()
+        rest = self.since + self._limit_seconds - self._clock.seconds()
         if rest > 0:
             self._timer = self._clock.callLater(rest, self._check)
         else:
@@ -130,7 +132,8 @@ class Body(protocol.Protocol):
         Called once, before the response delivers.
 
         content_encoding: as the answer's header says, "" for none; an unknown one ends the body.
-        timeouts: a stream has `first_event` and then `idle`; anything else has `whole_answer`.
+        timeouts: a stream has `first_event` and then `idle`, with signs of life alone no longer
+            than `whole_answer`; anything else has `whole_answer`.
         abort: closes the connection at once.
         """
         self._abort = abort
@@ -273,7 +276,7 @@ class StreamBody(Body, Generic[M]):
     Delivers messages as they come.
 
     deliver: called once for each read that completed a message, with all of them; what it raises
-        ends the body and comes out of `done`.
+        ends the body and comes out of `done`. It calls `progressed` when there was content.
     framing: makes the framing, for each body its own.
     """
 
@@ -284,20 +287,36 @@ class StreamBody(Body, Generic[M]):
         self._deliver = deliver
         self._frames = self.framing()
         self._idle_seconds = 0.0
+        self._longest_seconds = 0.0
         self._has_begun = False
+        self._progress_at = 0.0
+
+    def progressed(self) -> None:
+        """
+        Of what was delivered last, something was more than a sign of life.
+
+        Until the first time nothing restarts the clock. From then on every message does, but signs
+        of life alone only for so long: some upstreams go on with them when all else is dead.
+        """
+        if self._silence is None:
+            return
+        if self._has_begun:
+            self._silence.heard()
+        else:
+            self._has_begun = True
+            self._silence.watch(self._idle_seconds)
+        self._progress_at = self._silence.since
 
     def _first_seconds(self, timeouts: Timeouts) -> float:
         self._idle_seconds = timeouts.idle
+        self._longest_seconds = timeouts.whole_answer
         return timeouts.first_event
 
     def _decoded(self, data: bytes, silence: Silence) -> None:
         messages = self._frames.feed(data)
-        if self._has_begun:
-            silence.heard()
-        elif messages:
-            self._has_begun = True
-            silence.watch(self._idle_seconds)
         if messages:
+            if self._has_begun and silence.since - self._progress_at < self._longest_seconds:
+                silence.heard()
             self._deliver(messages)
 
     def _finished(self) -> object:
@@ -307,7 +326,7 @@ class StreamBody(Body, Generic[M]):
         return None
 
     def _fell_silent(self, seconds: float) -> None:
-        what = "silent for" if self._has_begun else "no event within"
+        what = "silent for" if self._has_begun else "no content within"
         self._fail(Failure(UpstreamTimeout(f"{what} {seconds:g} seconds")))
 
 

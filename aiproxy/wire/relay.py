@@ -52,11 +52,13 @@ class Relay(Protocol):
     """
     A stream's way to the client.
 
-    has_content: the client would miss what `feed` gave so far. finished: the terminal event came.
+    has_content: the client would miss what `feed` gave so far. heard: how many events came, from
+    the first content on; mere signs of life are none. finished: the terminal event came.
     error: the upstream reported one in its stream, or it ended in an empty answer.
     """
 
     content_type: str
+    heard: int
     finished: bool
     error: ErrorReply | None
     usage: ir.Usage | None
@@ -196,6 +198,7 @@ class Watch:
     def __init__(self, upstream: Outbound) -> None:
         self._decoder = upstream.StreamDecoder()
         self._has_heard = False
+        self.heard = 0
         self.finished = False
         self.error: ErrorReply | None = None
         self.usage: ir.Usage | None = None
@@ -220,6 +223,7 @@ class Watch:
                 self.error = event.error
             case _:
                 self._has_heard = self._has_heard or ir.is_content(event)
+        self.heard += self._has_heard
 
     def _end(self) -> None:
         """After the last event. Raises UpstreamProtocolError."""

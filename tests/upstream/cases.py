@@ -37,11 +37,12 @@ class Inbox:
     """
     Receives what a body delivers.
 
-    lists: one entry for each delivery.
+    lists: one entry for each delivery. delivered: told after each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, delivered: Callable[[], None] = lambda: None) -> None:
         self.lists: list[list[Message]] = []
+        self.delivered = delivered
         self._waiting: list[Deferred[None]] = []
 
     @property
@@ -50,6 +51,7 @@ class Inbox:
 
     def deliver(self, messages: list[Message]) -> None:
         self.lists.append(messages)
+        self.delivered()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)

@@ -36,7 +36,7 @@ class BodyCase(SynchronousTestCase):
         self.aborted += 1
 
     def begin(self, body: Body, content_encoding: str = "") -> None:
-        """Ten seconds for the first event, five between reads, twenty for a whole body."""
+        """Ten seconds for the first content, five between events, twenty for a whole body."""
         body.attach(
             content_encoding,
             self.clock,
@@ -150,24 +150,44 @@ class StreamTests(BodyCase):
         self.assertEqual(self.aborted, 1)
 
     def test_first_event_clock(self) -> None:
-        """Reads that complete no event do not move the first limit."""
-        body = self.streaming()
-        for _ in range(3):
-            self.clock.advance(3)
-            body.dataReceived(b": ping\n\n")
-        self.clock.advance(1)
-        self.failureResultOf(body.done, UpstreamTimeout)
-        self.assertEqual(self.aborted, 1)
+        """Neither comments nor events without content move the first limit."""
+        for sent in (b": ping\n\n", _EVENT):
+            body = self.streaming()
+            for _ in range(3):
+                self.clock.advance(3)
+                body.dataReceived(sent)
+            self.assertNoResult(body.done)
+            self.clock.advance(1)
+            self.failureResultOf(body.done, UpstreamTimeout)
+        self.assertEqual(self.aborted, 2)
 
     def test_idle_clock(self) -> None:
-        """After the first event each read starts the second limit anew."""
+        """After content each event starts the second limit anew; comments do not."""
         body = self.streaming()
         body.dataReceived(_EVENT)
-        for _ in range(9):
+        body.progressed()
+        for _ in range(4):
             self.clock.advance(4)
-            body.dataReceived(b":")
-        self.clock.pump([1] * 4)
+            body.dataReceived(_EVENT)
+        for _ in range(4):
+            self.clock.advance(1)
+            body.dataReceived(b": ping\n\n")
         self.assertNoResult(body.done)
+        self.clock.advance(1)
+        self.failureResultOf(body.done, UpstreamTimeout)
+
+    def test_signs_of_life(self) -> None:
+        """Events alone keep a stream alive for as long as a whole answer may take, content longer."""
+        body = self.streaming()
+        for advance, is_content in ((0, True), *[(4, False)] * 4, (4, True), *[(4, False)] * 5):
+            self.clock.advance(advance)
+            body.dataReceived(_EVENT)
+            if is_content:
+                body.progressed()
+        self.assertNoResult(body.done)
+        # From now on, 20 seconds after the last content, pings do not help any more.
+        self.clock.advance(4)
+        body.dataReceived(_EVENT)
         self.clock.advance(1)
         self.failureResultOf(body.done, UpstreamTimeout)
 
