@@ -89,20 +89,31 @@ class RawStream(Protocol):
 
     def end(self) -> bytes: ...
 
+    def marked_end(self) -> bytes:
+        """The end of a stream whose upstream left out the dialect's last mark."""
+        ...
+
 
 class EventStreamAsIs:
-    """Server-sent events pass byte for byte."""
+    """
+    Server-sent events pass byte for byte.
+
+    path: of the client's request, with its query. mark: what must come last, b"" for nothing.
+    """
 
     content_type = "text/event-stream"
 
-    def __init__(self, path: str) -> None:
-        """path: of the client's request, with its query."""
+    def __init__(self, path: str, mark: bytes = b"") -> None:
+        self._mark = mark
 
     def pass_on(self, message: sse.Message) -> bytes:
         return message.raw
 
     def end(self) -> bytes:
         return b""
+
+    def marked_end(self) -> bytes:
+        return self._mark
 
 
 class Outbound(Protocol):

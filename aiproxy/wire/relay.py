@@ -255,10 +255,11 @@ class _Passthrough(Watch):
         return b"".join([self._raw.pass_on(message) for message in messages])
 
     def close(self) -> bytes:
+        is_marked = self.finished
         for event in self._decoder.close():
             self._notice(event)
         self._end()
-        return self._raw.end()
+        return self._raw.end() if is_marked else self._raw.marked_end()
 
     def broken(self, error: ErrorReply) -> bytes:
         try:

@@ -106,7 +106,7 @@ def _misshapen(wire: str, answer: Arriving) -> str:
             case "anthropic":
                 is_good = said["type"] == "error" and error["type"] and error["message"]
             case "gemini":
-                is_good = error["code"] == answer.status and error["status"] and error["message"]
+                is_good = error["code"] and error["status"] and error["message"]
             case _:
                 is_good = error["message"] and {"type", "param", "code"} <= error.keys()
     except (ValueError, TypeError, KeyError):

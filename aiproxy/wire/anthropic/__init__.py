@@ -17,6 +17,7 @@ refuses them when they come back.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from aiproxy import ir
 from aiproxy.framing import sse
@@ -36,7 +37,9 @@ TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
-RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
+RawStream: Callable[[str], contract.RawStream] = partial(
+    contract.EventStreamAsIs, mark=stream_out.END
+)
 
 __all__ = [
     "ERROR_IS_END",

@@ -33,6 +33,7 @@ from aiproxy.wire.jsontext import write
 from aiproxy.wire.losses import Losses
 
 HEARTBEAT = b'event: ping\ndata: {"type":"ping"}\n\n'
+END = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 
 _DELTA = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
@@ -122,7 +123,7 @@ class StreamEncoder:
             "stop_sequence": stop_text(event.stop, event.stop_sequence),
         }
         usage = usage_shape(event.usage or self._usage)
-        return _event("message_delta", delta=delta, usage=usage) + _event("message_stop")
+        return _event("message_delta", delta=delta, usage=usage) + END
 
     # ── one block after the other ──
 

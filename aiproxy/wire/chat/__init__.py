@@ -22,6 +22,7 @@ Errors: {"error": {"message", "type", "param", "code"}}, also as a chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from aiproxy import ir
 from aiproxy.framing import sse
@@ -41,7 +42,9 @@ TAKES_STOP = True
 
 StreamDecoder: Callable[[], contract.StreamDecoder[sse.Message]] = stream_in.StreamDecoder
 StreamEncoder: Callable[[ir.Request], contract.StreamEncoder] = stream_out.StreamEncoder
-RawStream: Callable[[str], contract.RawStream] = contract.EventStreamAsIs
+RawStream: Callable[[str], contract.RawStream] = partial(
+    contract.EventStreamAsIs, mark=stream_out.DONE
+)
 
 
 def encode_count(input_tokens: int) -> bytes:

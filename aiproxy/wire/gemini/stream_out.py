@@ -107,3 +107,7 @@ class RawStream:
         if self._events:
             return b""
         return b"]" if self._begun else b"[]"
+
+    def marked_end(self) -> bytes:
+        """The reason to stop is the last mark."""
+        return self.end()
