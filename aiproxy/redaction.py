@@ -72,6 +72,12 @@ def without(text: str, secret: Secret) -> str:
     return text.replace(shown, _MASK) if len(shown) >= _SHORTEST else text
 
 
+def without_bytes(data: bytes, secret: Secret) -> bytes:
+    """The same of bytes, whatever they are the encoding of."""
+    shown = secret.reveal().encode()
+    return data.replace(shown, _MASK.encode()) if len(shown) >= _SHORTEST else data
+
+
 def redact(text: str) -> str:
     """`text` with everything that looks like a credential or a URL masked."""
     for pattern in _PATTERNS:

@@ -6,7 +6,7 @@ import pickle
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aiproxy.redaction import Secret, redact, without
+from aiproxy.redaction import Secret, redact, without, without_bytes
 
 
 class SecretTests(SynchronousTestCase):
@@ -63,3 +63,6 @@ class RedactTests(SynchronousTestCase):
         """A key of any shape is masked where it is known; a placeholder is no secret."""
         self.assertEqual(without("no canary-1 here", Secret("canary-1")), "no [redacted] here")
         self.assertEqual(without("nothing", Secret("none")), "nothing")
+        data = without_bytes(b"\xff canary-1", Secret("canary-1"))
+        self.assertEqual(data, b"\xff [redacted]")
+        self.assertEqual(without_bytes(b"nothing", Secret("none")), b"nothing")

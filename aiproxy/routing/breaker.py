@@ -2,8 +2,8 @@
 Circuit breaker, one record per (upstream, client model).
 
 A pair is closed until `failures` counted failures come in a row. Then it is open: it is not
-picked, except that from `probe_after_seconds` on, at doubling distances, one live call at a time
-may probe it. A success closes it, and so does the end of `cooldown_seconds`, which count from
+picked, except that from `probe_after_seconds` on, then at twice that distance, one live call at a
+time may probe it. A success closes it, and so does the end of `cooldown_seconds`, which count from
 the moment it opened, whatever fails later.
 
 Rules: a closed pair without failures has no record; names that the configuration does not know
@@ -22,6 +22,12 @@ from aiproxy.settings import BreakerSettings, Upstream
 
 MAX_UNLISTED = 1024
 """An upstream without `available_models` serves any name that a client makes up."""
+
+_LONGEST_DISTANCE = 2
+"""
+Times `probe_after_seconds` between two probes: an upstream that is well again right after a probe
+must not go unnoticed for long, and the others answer the call that found it still failing.
+"""
 
 _Key: TypeAlias = tuple[str, str]
 
@@ -160,7 +166,8 @@ class Breaker:
             if probe is not None and record.probe is probe:
                 record.probe = None
                 record.reason = reason
-                record.distance *= 2
+                longest = _LONGEST_DISTANCE * self._limits.probe_after_seconds
+                record.distance = min(2 * record.distance, longest)
                 record.probe_at = now + record.distance
             return False
         record.failures += 1

@@ -19,6 +19,10 @@ FaultName: TypeAlias = Literal[
 ]
 
 Counts: TypeAlias = Literal["never", "once", "unless_paused"]
+Repeat: TypeAlias = Literal["never", "at_once", "after_pause"]
+
+MAX_PATIENCE_SECONDS = 3.0
+"""A client that could have an answer elsewhere, or an error now, waits no longer than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Fault:
     elsewhere: before that, try the upstream's other endpoints with this one, each at most once.
     refresh: renew this credential and try it once more before another one.
     next_upstream: try the other upstreams, each at most once.
-    repeat: when no other upstream is free, try this one once more.
+    repeat: when no other upstream is free, try this one once more, see `patience`.
     counts: for the breaker, once per upstream and call, however many credentials were tried;
         "unless_paused" when a Retry-After pause will do instead.
     rank: of several faults in one call the client hears of the lowest.
@@ -48,7 +52,7 @@ class Fault:
     rank: int
     elsewhere: bool = False
     refresh: bool = False
-    repeat: bool = False
+    repeat: Repeat = "never"
     passes: frozenset[int] | None = frozenset()
     statuses: tuple[tuple[ErrorKind, int], ...] = ()
     status: int = 502
@@ -64,6 +68,19 @@ class Fault:
         if self.counts == "unless_paused":
             return not (retry_after and retry_after < cooldown_seconds)
         return self.counts == "once"
+
+    def patience(self, reply: ErrorReply) -> float | None:
+        """
+        Seconds until the same upstream may be tried once more; None when it may not.
+
+        What it asked for, if that is not long. A silent upstream has cost enough time already.
+        """
+        pause = reply.retry_after
+        if self.repeat == "never" or reply.kind == "timeout":
+            return None
+        if pause is None:
+            return 0.0 if self.repeat == "at_once" else None
+        return pause if pause <= MAX_PATIENCE_SECONDS else None
 
 
 POLICY = Fault(
@@ -84,6 +101,7 @@ THROTTLED = Fault(
     next_upstream=True,
     counts="unless_paused",
     rank=2,
+    repeat="after_pause",
     passes=frozenset({429, 503}),
     statuses=(("rate_limit", 429),),
     status=503,
@@ -115,7 +133,7 @@ UPSTREAM = Fault(
     next_upstream=True,
     counts="once",
     rank=5,
-    repeat=True,
+    repeat="at_once",
     passes=frozenset({502, 503, 504}),
     statuses=(("timeout", 504), ("unavailable", 503)),
     kinds=("upstream", "timeout", "unreachable", "unavailable"),

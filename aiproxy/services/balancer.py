@@ -15,9 +15,10 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from aiproxy.errors import NoUpstream
+from aiproxy.errors import ErrorReply, NoUpstream
 from aiproxy.routing import models
 from aiproxy.routing.breaker import Breaker, OpenPair, Probe, identity
+from aiproxy.routing.budget import RetryBudget
 from aiproxy.routing.cooldown import Cooldowns
 from aiproxy.routing.faults import NOT_FOUND, Fault
 from aiproxy.routing.news import News
@@ -66,6 +67,7 @@ class Balancer(Service):
         self._turns = SmoothRoundRobin([(u.name, u.weight) for u in self._upstreams.values()])
         self._breaker = Breaker(settings.circuit_breaker, self._upstreams.values())
         self._pauses: Cooldowns[tuple[str, str]] = Cooldowns()
+        self._budget = RetryBudget()
         self.tell: Callable[[News], None] = _nobody
 
     def apply(self, settings: Settings) -> None:
@@ -76,6 +78,7 @@ class Balancer(Service):
         self._servers.clear()
         self._turns.replace([(u.name, u.weight) for u in self._upstreams.values()])
         self._breaker.adopt(settings.circuit_breaker, self._upstreams.values())
+        self._budget.keep(self._upstreams)
         self._pauses.keep(lambda pair: self._is_current(before[pair[0]]))
 
     def pick(self, model: str, tried: Collection[str] = ()) -> Pick | None:
@@ -128,12 +131,8 @@ class Balancer(Service):
         if not self._is_current(pick.upstream):
             return
         now = self._clock.seconds()
-        # A pause of its credentials is enough, and ends when one of them gets a new login.
-        rests = self._credentials.soonest(pick.upstream, model) > 0
-        if retry_after and not rests and len(model) <= MAX_MODEL_CHARACTERS:
-            seconds = min(retry_after, MAX_SECONDS)
-            self._pauses.start((name, model), seconds, now)
-            self.tell(News("paused", name, model, seconds=seconds))
+        if retry_after:
+            self._pause(pick, retry_after)
         limits = self._settings.circuit_breaker
         if not fault.counted(retry_after, limits.cooldown_seconds):
             self.released(pick)
@@ -146,6 +145,20 @@ class Balancer(Service):
                 fault=fault.name,
             )
             self.tell(News("opened", name, model, reason=fault.name))
+
+    def second_chance(self, pick: Pick, fault: Fault, reply: ErrorReply) -> float | None:
+        """
+        Seconds to wait until the same call may try this upstream once more, None for never.
+
+        Call it when no other upstream is left, instead of a report; meanwhile the upstream rests.
+        """
+        wait = fault.patience(reply)
+        now = self._clock.seconds()
+        if wait is None or not self._budget.spend(pick.upstream.name, now):
+            return None
+        if wait and self._is_current(pick.upstream):
+            self._pause(pick, wait)
+        return wait
 
     def hear(self, news: News) -> None:
         """Another process with the same configuration has found this out."""
@@ -223,6 +236,15 @@ class Balancer(Service):
             self._pauses.left((upstream.name, model), now),
         )
         return max(credentials, others), credentials > 0 and credentials >= others
+
+    def _pause(self, pick: Pick, seconds: float) -> None:
+        """A pause of its credentials is enough, and ends when one of them gets a new login."""
+        name, model = pick.upstream.name, pick.model
+        rests = self._credentials.soonest(pick.upstream, model) > 0
+        if not rests and len(model) <= MAX_MODEL_CHARACTERS:
+            seconds = min(seconds, MAX_SECONDS)
+            self._pauses.start((name, model), seconds, self._clock.seconds())
+            self.tell(News("paused", name, model, seconds=seconds))
 
     def _rest(self, upstream: Upstream, model: str) -> float:
         """Seconds for which the upstream asked not to be asked."""

@@ -14,6 +14,7 @@ from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from aiproxy.messages import Headers, header
 from aiproxy.providers.contract import Call, Envelope, Prepared, Provider
+from aiproxy.redaction import Secret, without_bytes
 from aiproxy.translate.client import Client, end_broken
 from aiproxy.translate.pairing import Pairing, Receive
 from aiproxy.translate.trail import Trail
@@ -28,7 +29,11 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """Gives one call's client what `reply`, of a good status, amounts to."""
+    """
+    Gives one call's client what `reply`, of a good status, amounts to.
+
+    secret: what paid for it; vendors quote it in errors, and no client may see it.
+    """
 
     provider: Provider
     call: Call
@@ -38,6 +43,7 @@ class Answering:
     aside: Aside
     prepared: Prepared
     reply: UpstreamReply
+    secret: Secret
 
     async def run(self) -> None:
         """Raises: UpstreamError; the trail's outcome is "broken" when the client has seen part."""
@@ -144,7 +150,10 @@ class Answering:
         self.client.reply(encoded.status, self._headers(), encoded.body)
 
     def _pairing(self, relay: Relay, commit: Callable[[], None]) -> Pairing:
-        return Pairing(self._body, relay, self.client, commit, self.clock)
+        return Pairing(self._body, relay, self.client, commit, self.clock, self._cleaned)
+
+    def _cleaned(self, data: bytes) -> bytes:
+        return without_bytes(data, self.secret)
 
     async def _run(self, pairing: Pairing, relay: Relay) -> None:
         try:

@@ -14,7 +14,7 @@ from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamRefused
 from aiproxy.messages import Credential, HttpReply
 from aiproxy.providers.contract import Call, Prepared, Provider
-from aiproxy.redaction import Secret, without
+from aiproxy.redaction import Secret, without, without_bytes
 from aiproxy.routing.faults import classify
 from aiproxy.routing.retryafter import retry_after
 from aiproxy.settings import Timeouts, Upstream
@@ -28,10 +28,16 @@ from aiproxy.wire.jsontext import try_read
 
 MAX_ERROR_BYTES = 64 * 1024
 
+_NO_SECRET = Secret("")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What the tries of one upstream have in common."""
+    """
+    What the tries of one upstream have in common.
+
+    secret: what pays for the one that runs.
+    """
 
     provider: Provider
     upstream: Upstream
@@ -41,6 +47,7 @@ class Attempt:
     upstreams: UpstreamClient
     clock: IReactorTime
     aside: Aside
+    secret: Secret = _NO_SECRET
 
     async def run(self, model: str, credential: Credential) -> None:
         """
@@ -50,7 +57,7 @@ class Attempt:
         Raises: BadRequest when this upstream's protocol cannot carry the call.
         """
         try:
-            await self._ask_twice(model, credential)
+            await replace(self, secret=credential.secret)._ask_twice(model, credential)
         except UpstreamRefused as error:
             # Vendors quote the key that they were shown.
             raise UpstreamRefused(_without(error.reply, credential.secret)) from None
@@ -115,6 +122,7 @@ class Attempt:
             self.aside,
             prepared,
             reply,
+            self.secret,
         )
         try:
             await answering.run()
@@ -159,7 +167,5 @@ def _without(reply: ErrorReply, secret: Secret) -> ErrorReply:
     """The error with the credential masked that paid for the attempt."""
     native = reply.native
     if native is not None:
-        text = native.body.decode("utf-8", "surrogateescape")
-        body = without(text, secret).encode("utf-8", "surrogateescape")
-        native = replace(native, body=body)
+        native = replace(native, body=without_bytes(native.body, secret))
     return replace(reply, message=without(reply.message, secret), native=native)

@@ -7,6 +7,7 @@ service; `routing.faults` says after each failure which of the three may be trie
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -132,11 +133,13 @@ class Translator:
         Raises: UpstreamError, when the client shall hear of it at once.
         """
         tried: set[str] = set()
-        repeated = False
+        wait: float | None = None
         pick = self._balancer.pick(model, tried)
         while pick is not None:
             tried.add(pick.upstream.name)
             try:
+                if wait:
+                    await deferLater(self._clock, wait)
                 await self._try_upstream(pick, call, client, trail)
             except CancelledError:
                 self._balancer.released(pick)
@@ -153,9 +156,10 @@ class Translator:
                     self._report(pick, fault, error, call)
                     return True
                 following = self._balancer.pick(model, tried) if fault.next_upstream else None
-                if following is None and not repeated and _may_repeat(fault, error):
-                    repeated, following = True, pick
-                else:
+                if following is None and wait is None:
+                    wait = self._balancer.second_chance(pick, fault, error.reply)
+                    following = pick if wait is not None else None
+                if following is not pick:
                     self._report(pick, fault, error, call)
                 if not fault.next_upstream:
                     raise UpstreamError(final_reply(trail.errors)) from error
@@ -287,11 +291,6 @@ class Translator:
         client.reply(200, trail.headers(), body)
 
 
-def _may_repeat(fault: Fault, error: AIProxyError) -> bool:
-    """A silent upstream has cost the client enough time already."""
-    return fault.repeat and error.reply.kind != "timeout"
-
-
 def _beat(call: Call, trail: Trail) -> bytes:
     wire = INBOUND[call.wire]
     return wire.FIRST_HEARTBEAT if trail.first_event is None else wire.HEARTBEAT
@@ -315,7 +314,7 @@ def _say(call: Call, client: Client, trail: Trail, reply: ErrorReply) -> None:
         encoded = wire.encode_reply(reply, None)
         headers = trail.headers()
         if reply.retry_after is not None:
-            headers = (*headers, ("retry-after", str(max(1, round(reply.retry_after)))))
+            headers = (*headers, ("retry-after", str(max(1, math.ceil(reply.retry_after)))))
         client.reply(encoded.status, headers, encoded.body)
         return
     encoder = wire.StreamEncoder(call.decode())

@@ -7,6 +7,7 @@ guard and its body is complete.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -196,7 +197,7 @@ class Web:
         if isinstance(error, AIProxyError):
             said = error.reply
             if said.retry_after is not None:
-                headers = (("Retry-After", str(max(1, round(said.retry_after)))),)
+                headers = (("Retry-After", str(max(1, math.ceil(said.retry_after)))),)
         else:
             self.log.failure("{id} failed in the web tree", failure, id=request.id)
             said = ErrorReply(500, "internal", f"internal error ({request.id})")

@@ -133,7 +133,7 @@ class World:
     def _untrusted(self) -> Callable[[socket.socket], None]:
         """A TLS handshake with a certificate of our own making."""
         chain = Path(self.folder, "untrusted.pem")
-        chain.write_bytes(certificate(x509.DNSName("localhost")).dumpPEM())  # type: ignore[no-untyped-call]
+        chain.write_bytes(certificate(x509.DNSName("localhost")).dumpPEM())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(chain)
 

@@ -95,11 +95,11 @@ class BreakerTests(SynchronousTestCase):
         self.breaker.succeeded("a", "m")
         self.assertTrue(self.closed(now=20))
 
-    def test_doubling_distances(self) -> None:
-        """Each failed probe doubles the time to the next; the end of the cool-down stays."""
+    def test_distances(self) -> None:
+        """The next probes come at twice the distance of the first; the cool-down's end stays."""
         self.open()
         now = 0.0
-        for distance in (15, 30, 60, 120):
+        for distance in (15, 30, 30, 30):
             self.assertFalse(self.breaker.allows("a", "m", now + distance - 0.1))
             now += distance
             self.assertTrue(self.breaker.allows("a", "m", now))
@@ -256,7 +256,7 @@ class BreakerMachine(RuleBasedStateMachine):
         opened = self.breaker.failed("a", "m", self.now, probe)
         if probe is self.under_way:
             self.under_way = None
-            self.distance *= 2
+            self.distance = 30.0
             self.next_probe = self.now + self.distance
             assert not opened
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import get_args
+from typing import cast, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,7 +102,27 @@ class ClassifyTests(SynchronousTestCase):
             {name for name, fault in table.items() if not fault.next_upstream}, {"policy"}
         )
         self.assertEqual({n for n, fault in table.items() if fault.refresh}, {"unauthenticated"})
-        self.assertEqual({n for n, fault in table.items() if fault.repeat}, {"upstream"})
+        self.assertEqual(
+            {name for name, fault in table.items() if fault.repeat != "never"},
+            {"throttled", "upstream"},
+        )
+
+    def test_patience(self) -> None:
+        """A second try needs a fault that may be over, at once or after a short pause it named."""
+        for fault, kind, pause, patience in (
+            (faults.UPSTREAM, "upstream", None, 0.0),
+            (faults.UPSTREAM, "upstream", 2.0, 2.0),
+            (faults.UPSTREAM, "upstream", 4.0, None),
+            (faults.UPSTREAM, "timeout", None, None),
+            (faults.THROTTLED, "rate_limit", None, None),
+            (faults.THROTTLED, "rate_limit", 0.0, 0.0),
+            (faults.THROTTLED, "rate_limit", 3.0, 3.0),
+            (faults.THROTTLED, "rate_limit", 3.1, None),
+            (faults.REQUEST, "invalid_request", 1.0, None),
+            (faults.CREDENTIAL, "quota", 1.0, None),
+        ):
+            said = ErrorReply(500, cast(ErrorKind, kind), "", retry_after=pause)
+            self.assertEqual(fault.patience(said), patience, (fault.name, kind, pause))
 
     def test_pause_instead_of_count(self) -> None:
         """A throttled upstream that says a pause shorter than the breaker's is not counted."""

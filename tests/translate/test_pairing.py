@@ -156,6 +156,59 @@ class GateTests(Stage):
         self.assertEqual(running.client.ending, "finished")
         self.assertEqual(self.ended(running).outcome, "broken")
 
+    def test_error_event_without_our_key(self) -> None:
+        """A late error that quotes our key reaches no client with it, whatever its dialect."""
+        quoting = event(
+            b'{"type":"error","error":{"type":"api_error","message":"bad key canary-4711"}}'
+        )
+        for wire in ("anthropic", "chat", "responses", "gemini"):
+            self.start(upstream("a", tokens=("canary-4711",)))
+            running = self.ask(wire, stream=True)
+            self.latest.begin()
+            self.latest.write(START, BLOCK, DELTA, quoting)
+            self.assertEqual(self.ended(running).outcome, "broken")
+            self.assertIn(b"bad key [redacted]", running.client.data, wire)
+            self.assertNotIn(b"canary", running.client.data, wire)
+
+    def test_signs_of_life(self) -> None:
+        """Pings neither are a first content nor keep a begun stream alive for ever."""
+        self.start(keepalive=0, breaker=ONE_FAILURE)
+        running = self.ask(stream=True)
+        self.latest.begin()
+        self.latest.write(START, BLOCK)
+        for _ in range(4):
+            self.clock.advance(30)
+            self.latest.write(PING)
+        self.agent.flush()
+        self.ended(running)
+        self.assertEqual((running.client.status, self.asked), (504, "a"))
+        self.start(keepalive=0, breaker=ONE_FAILURE)
+        running = self.ask(stream=True)
+        self.latest.begin()
+        self.latest.write(START, BLOCK, DELTA)
+        # For as long as a whole answer may take, and for one silence more.
+        for _ in range(20 + 3):
+            self.assertNoResult(running.done)
+            self.clock.advance(30)
+            self.latest.write(PING)
+        self.clock.advance(30)
+        self.agent.flush()
+        self.assertEqual(self.ended(running).outcome, "broken")
+        self.assertEqual(running.client.ending, "aborted")
+
+    def test_a_forgotten_end(self) -> None:
+        """What an upstream forgets to say after its reason to stop is said for it."""
+        last = b"event: message_stop\ndata: "
+        unmarked = END.removesuffix(event(b'{"type":"message_stop"}'))
+        for wire, mark in (("anthropic", last), ("chat", b"data: [DONE]")):
+            self.start()
+            running = self.ask(wire, stream=True)
+            self.latest.begin()
+            self.latest.write(START, BLOCK, DELTA, unmarked)
+            self.latest.end()
+            self.assertEqual(self.ended(running).outcome, "ok")
+            self.assertIn(mark, running.client.data)
+
     def test_what_follows_the_end(self) -> None:
         """After its terminal event an upstream may linger a moment, then it is cut."""
         self.start()

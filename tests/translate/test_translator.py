@@ -8,6 +8,7 @@ from dataclasses import replace
 from twisted.internet.defer import CancelledError
 
 from aiproxy.providers.contract import Call
+from aiproxy.routing.budget import BURST
 from aiproxy.settings import BreakerSettings, Upstream
 from tests.providers.samples import BODIES, call
 from tests.translate.stage import ANSWER, BLOCK, DELTA, START, Stage, error_body, upstream
@@ -100,6 +101,78 @@ class FailoverTests(Stage):
         self.ended(running)
         self.assertEqual(self.asked, "a")
         self.assertTrue(self.latest.gone)
+
+    def test_short_wait(self) -> None:
+        """An upstream that is alone and asks for a short pause is asked again after it, once."""
+        self.start()
+        running = self.ask()
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        self.clock.advance(1.9)
+        self.assertEqual(self.asked, "a")
+        self.clock.advance(0.1)
+        self.assertEqual(self.asked, "aa")
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        self.ended(running)
+        self.assertEqual(self.asked, "aa")
+        self.assertEqual((running.client.status, running.client.header("retry-after")), (429, "2"))
+        self.assertEqual(self.balancer.unavailable(), ())
+
+    def test_short_wait_of_several_credentials(self) -> None:
+        """With several, the first one that is free again pays for the second try."""
+        self.start(upstream("a", tokens=("t1", "t2")))
+        running = self.ask()
+        self.refuse(429, "rate_limit_error", retry_after="3")
+        self.refuse(429, "rate_limit_error", retry_after="1")
+        self.clock.advance(1)
+        self.latest.answer(200, ANSWER)
+        self.assertEqual(self.ended(running).attempts, 3)
+
+    def test_nobody_else_disturbs_a_short_wait(self) -> None:
+        """While one call waits, others do not ask the upstream that wanted to be left alone."""
+        self.start()
+        self.ask()
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        other = self.ask()
+        self.ended(other)
+        self.assertEqual((self.asked, other.client.status), ("a", 503))
+
+    def test_no_wait_where_another_is_free(self) -> None:
+        """Another upstream's answer is better than a wait; a longer pause is not waited for."""
+        self.start(upstream("a"), upstream("b"))
+        running = self.ask()
+        self.refuse(429, "rate_limit_error", retry_after="1")
+        self.assertEqual(self.asked, "ab")
+        self.refuse(429, "rate_limit_error", retry_after="4")
+        self.ended(running)
+
+    def test_leaving_during_a_short_wait(self) -> None:
+        """A client that leaves meanwhile ends the call, and its probe is another call's again."""
+        self.start(breaker=BreakerSettings(1, 100, 15))
+        running = self.ask()
+        self.refuse(403)
+        self.ended(running)
+        self.clock.advance(15)
+        running = self.ask()
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        running.done.cancel()
+        self.failureResultOf(running.done, CancelledError)
+        self.assertEqual(self.trails[-1].outcome, "left")
+        self.clock.advance(2)
+        self.assertEqual(self.asked, "aa")
+        self.ask()
+        self.assertEqual(self.asked, "aaa")
+
+    def test_storm(self) -> None:
+        """When all calls fail at once, only some of them ask a second time."""
+        self.start(breaker=BreakerSettings(1000, 100, 15))
+        calls = [self.ask() for _ in range(100)]
+        for exchange in tuple(self.exchanges):
+            exchange.answer(500, error_body("api_error"))
+        for exchange in self.exchanges[100:]:
+            exchange.answer(500, error_body("api_error"))
+        for running in calls:
+            self.ended(running)
+        self.assertEqual(len(self.exchanges), 100 + BURST)
 
     def test_empty_answer(self) -> None:
         """An answer without content, tokens and reason is none: the next upstream is asked."""

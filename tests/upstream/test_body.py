@@ -177,7 +177,7 @@ class StreamTests(BodyCase):
         self.failureResultOf(body.done, UpstreamTimeout)
 
     def test_signs_of_life(self) -> None:
-        """Events alone keep a stream alive for as long as a whole answer may take, content longer."""
+        """Pings keep a stream alive for as long as a whole answer may take, content for longer."""
         body = self.streaming()
         for advance, is_content in ((0, True), *[(4, False)] * 4, (4, True), *[(4, False)] * 5):
             self.clock.advance(advance)
