@@ -126,8 +126,10 @@ _RESPONSES_PATHS: Mapping[Operation, str] = {
     "compact": "/v1/responses/compact",
     "count": "/v1/responses/input_tokens",
 }
+# What says whose account is asked, such as openai-organization and x-goog-user-project, belongs to
+# the client's own key, and would be refused together with ours.
 _OPENAI_PASSED = (
-    "openai-",
+    "openai-beta",
     "x-stainless-",
     "x-client-request-id",
     "idempotency-key",
@@ -172,7 +174,7 @@ ROWS = (
         path=path_for,
         operations=frozenset({"generate", "count"}),
         authorize=_google_key,
-        passed=("x-goog-api-client", "x-server-timeout", "x-goog-user-project"),
+        passed=("x-goog-api-client", "x-server-timeout"),
         model_in_body=False,
         # They change the form of the answer; without them it is what the wire can read.
         withheld=frozenset({"alt", "$alt", "callback", "$callback", "fields", "$fields"}),

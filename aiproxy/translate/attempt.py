@@ -15,8 +15,8 @@ from aiproxy.errors import ErrorReply, UpstreamError, UpstreamRefused
 from aiproxy.messages import Credential, HttpReply
 from aiproxy.providers.contract import Call, Prepared, Provider
 from aiproxy.redaction import Secret, without, without_bytes
-from aiproxy.routing.faults import classify
-from aiproxy.routing.retryafter import retry_after
+from aiproxy.routing.faults import THROTTLED, classify, classify_reply
+from aiproxy.routing.retryafter import pause_of_limit, retry_after
 from aiproxy.settings import Timeouts, Upstream
 from aiproxy.translate.answering import Answering
 from aiproxy.translate.client import Client
@@ -27,6 +27,8 @@ from aiproxy.wire.errortext import is_stale_proof
 from aiproxy.wire.jsontext import try_read
 
 MAX_ERROR_BYTES = 64 * 1024
+MAX_ERROR_SECONDS = 5.0
+"""For the body of an error, whose status tells enough: nobody is to wait longer for the rest."""
 
 _NO_SECRET = Secret("")
 
@@ -138,7 +140,7 @@ class Attempt:
 
     async def _refusal(self, reply: UpstreamReply) -> ErrorReply:
         reading = reply.whole(MAX_ERROR_BYTES)
-        reading.addTimeout(self.upstream.timeouts.idle, self.clock)
+        reading.addTimeout(min(self.upstream.timeouts.idle, MAX_ERROR_SECONDS), self.clock)
         try:
             body = await reading
         except (UpstreamError, TimeoutError):
@@ -155,7 +157,10 @@ class Attempt:
         return self._judged(reply, body, replace(said, retry_after=pause, native=native))
 
     def _judged(self, reply: UpstreamReply, body: bytes, said: ErrorReply) -> ErrorReply:
-        return self.provider.judge(HttpReply(reply.status, reply.headers, body), said, time.time())
+        now = time.time()
+        if said.retry_after is None and classify_reply(said) is THROTTLED:
+            said = replace(said, retry_after=pause_of_limit(reply.headers, said.message, now))
+        return self.provider.judge(HttpReply(reply.status, reply.headers, body), said, now)
 
 
 @lru_cache(maxsize=64)

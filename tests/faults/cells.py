@@ -31,6 +31,7 @@ ERRORS: Mapping[str, tuple[bytes, ...]] = {
 }
 SECRETS = (b"canary", b"127.0.0.1", b"Traceback")
 
+_SLOW = ("hasty", "blackhole")
 _SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 _TOOLS: Mapping[str, Any] = {
     "anthropic": {"name": "look_up", "input_schema": _SCHEMA},
@@ -50,11 +51,13 @@ class Trial:
 
 
 async def tried(url: str, cell: Cell) -> Trial:
-    """All calls of one cell; the rescued one runs beside the others."""
+    """All calls of one cell; the first two one after the other, unless they last too long."""
     rescued = ensureDeferred(_ask(url, cell, cell.rescued, stream=True))
-    streamed = await _ask(url, cell, cell.alone, stream=True)
+    streamed = ensureDeferred(_ask(url, cell, cell.alone, stream=True))
+    if cell.row.place not in _SLOW:
+        await streamed
     whole = await _ask(url, cell, cell.alone, stream=False)
-    return Trial(streamed, whole, await rescued)
+    return Trial(await streamed, whole, await rescued)
 
 
 async def _ask(url: str, cell: Cell, model: str, *, stream: bool) -> Seen | str:

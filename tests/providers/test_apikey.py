@@ -318,13 +318,16 @@ class HeaderTests(SynchronousTestCase):
         )
 
     def test_allow_list(self) -> None:
-        """Of the client's headers only those that its own protocol knows go on."""
+        """Of the client's headers only those of its own protocol go on, its account never does."""
         headers: Headers = (
             ("User-Agent", "agent/1"),
             ("Anthropic-Beta", "b-1"),
             ("X-Stainless-Lang", "python"),
             ("x-app", "cli"),
+            ("OpenAI-Beta", "responses=v1"),
             ("openai-organization", "org"),
+            ("openai-project", "proj"),
+            ("x-goog-user-project", "proj"),
             ("x-goog-api-client", "genai"),
             ("x-codex-turn-metadata", "{}"),
             ("originator", "codex"),
@@ -337,9 +340,9 @@ class HeaderTests(SynchronousTestCase):
         )
         expected = {
             "anthropic": {"anthropic-beta", "x-stainless-lang", "x-app"},
-            "openai": {"openai-organization", "x-stainless-lang"},
+            "openai": {"openai-beta", "x-stainless-lang"},
             "responses": {
-                "openai-organization",
+                "openai-beta",
                 "x-stainless-lang",
                 "x-codex-turn-metadata",
                 "originator",

@@ -43,7 +43,7 @@ class ClockTests(Stage):
         running = self.ask()
         self.latest.begin(400, content_type="application/json")
         self.latest.write(b'{"type":"error"')
-        self.clock.advance(120)
+        self.clock.advance(5)
         self.assertEqual(self.asked, "ab")
         self.latest.answer(200, ANSWER)
         self.assertEqual([reply.status for reply in self.ended(running).errors], [400])
@@ -193,6 +193,7 @@ class RefusalTests(Stage):
         for headers, expected in (
             ({"retry_after_ms": "4500", "retry_after": "60"}, 4.5),
             ({"retry_after": "7"}, 7),
+            ({"x_ratelimit_remaining_tokens": "0", "x_ratelimit_reset_tokens": "1m7s"}, 67),
             ({"retry_after": "99999999"}, 1800),
             ({"retry_after": "soon"}, None),
             ({}, None),
