@@ -3,6 +3,7 @@
 # make check       lint, types and tests
 # make bench       measure what calls cost; QUICK=1 for a first look
 # make docs        write the pages that are made from the code
+# make faults      try every fault of upstreams on a running aiproxy, as a table
 # make test-floors all tests on the oldest dependencies that setup.py allows
 # make soak        ten minutes of mixed traffic with faults, leaving clients and reloads
 # make fuzz        look for bytes that a decoder does not expect, five minutes for each of them
@@ -26,7 +27,7 @@ FORGET_BUILDS = rm -rf build/lib build/bdist.*
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test lint types check bench docs test-floors soak fuzz clean
+.PHONY: run test lint types check bench docs faults test-floors soak fuzz clean
 
 SOAK_MINUTES = 10
 FUZZ_SECONDS = 300
@@ -54,6 +55,11 @@ docs: $(VENV)/.test
 	mkdir -p build
 	$(VENV)/bin/python -m tests.wire.loss_table > build/translation.md
 	mv build/translation.md docs/translation.md
+	$(VENV)/bin/python -m tests.faults.page > build/faults.md
+	mv build/faults.md docs/faults.md
+
+faults: $(VENV)/.test
+	$(VENV)/bin/python -m tests.faults
 
 test-floors: $(FLOORS_VENV)/.test
 	$(FLOORS_VENV)/bin/python -m tests.summary tests

@@ -53,11 +53,12 @@ class Trial:
 async def tried(url: str, cell: Cell) -> Trial:
     """All calls of one cell; the first two one after the other, unless they last too long."""
     rescued = ensureDeferred(_ask(url, cell, cell.rescued, stream=True))
-    streamed = ensureDeferred(_ask(url, cell, cell.alone, stream=True))
-    if cell.row.place not in _SLOW:
-        await streamed
-    whole = await _ask(url, cell, cell.alone, stream=False)
-    return Trial(await streamed, whole, await rescued)
+    if cell.row.place in _SLOW:
+        whole = ensureDeferred(_ask(url, cell, cell.alone, stream=False))
+        streamed = await _ask(url, cell, cell.alone, stream=True)
+        return Trial(streamed, await whole, await rescued)
+    streamed = await _ask(url, cell, cell.alone, stream=True)
+    return Trial(streamed, await _ask(url, cell, cell.alone, stream=False), await rescued)
 
 
 async def _ask(url: str, cell: Cell, model: str, *, stream: bool) -> Seen | str:
