@@ -25,7 +25,16 @@ from aiproxy.tap.configuration import read
 from aiproxy.tap.signals import Signals
 from aiproxy.translate import Translator
 from aiproxy.upstream.client import UpstreamClient
-from aiproxy.web import Listener, Record, Records, Web, shown
+from aiproxy.web import (
+    Listener,
+    Record,
+    Records,
+    Room,
+    Web,
+    connections_within,
+    raised_limit,
+    shown,
+)
 from aiproxy.workers import Member
 
 
@@ -82,7 +91,8 @@ class Daemon(Service):
         )
         web = Web(self._current, translator, self._balancer, self._drain, records, reactor, aside)
         self._site = web.site()
-        self._listener = Listener(reactor, listening, self._site)
+        self._site.room = Room(connections_within(raised_limit()))
+        self._listener = Listener(reactor, listening, self._site, self._site.room)
 
     def follow(self, path: str) -> None:
         """Reload the configuration whenever the file changes."""

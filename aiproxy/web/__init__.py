@@ -7,6 +7,17 @@ memory, and answered through the Klein tree (`root`). Only `stream.ClientStream`
 
 from aiproxy.web.listener import Listener, bound, shown
 from aiproxy.web.records import Record, Records
+from aiproxy.web.room import Room, connections_within, raised_limit
 from aiproxy.web.root import Web
 
-__all__ = ["Listener", "Record", "Records", "Web", "bound", "shown"]
+__all__ = [
+    "Listener",
+    "Record",
+    "Records",
+    "Room",
+    "Web",
+    "bound",
+    "connections_within",
+    "raised_limit",
+    "shown",
+]

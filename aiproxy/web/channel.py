@@ -32,7 +32,7 @@ FAREWELL_SECONDS = 5.0
 """For the client to take an answer that ends the connection."""
 
 STALLED_SECONDS = 300.0
-"""For the client to read on, once its connection is full."""
+"""For the client to take anything of what waits for it, once its connection is full."""
 
 
 class _Phase(Enum):
@@ -61,6 +61,7 @@ class Channel(HTTPChannel):
         self._timer: IDelayedCall | None = None
         self._cutting: IDelayedCall | None = None
         self._stalling: IDelayedCall | None = None
+        self._unsent_bytes = 0
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -119,6 +120,8 @@ class Channel(HTTPChannel):
         return is_good
 
     def allHeadersReceived(self) -> None:
+        if self._phase is _Phase.PARTING:
+            return
         super().allHeadersReceived()
         if self.length != 0 and not self._is_parting:
             self._await_body()
@@ -140,6 +143,24 @@ class Channel(HTTPChannel):
         self._phase = _Phase.PARTING if self._is_parting else _Phase.IDLE
         self._savedTimeOut = IDLE_SECONDS
         super().requestDone(request)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line of the head is longer than all of it may be."""
+        self._refuse(431)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Called by twisted.web for what is no HTTP request."""
+        self._refuse(431 if self._receivedHeaderSize > self.totalHeadersSize else 400)
+
+    def _refuse(self, status: int) -> None:
+        """An answer to a head that cannot be read; after it the connection is closed."""
+        if self._is_parting:
+            return
+        self.part()
+        self._phase = _Phase.PARTING
+        self.lineReceived = lambda line: None  # type: ignore[method-assign]
+        self.transport.write(self.site.unreadable(status))
+        self.loseConnection()
 
     def part(self) -> None:
         """The answer that is about to be written ends the connection; no more is read."""
@@ -205,7 +226,7 @@ class Channel(HTTPChannel):
     def pauseProducing(self) -> None:
         """The connection is full. Called by the transport."""
         if self._stalling is None:
-            self._stalling = self.callLater(STALLED_SECONDS, self._abort)
+            self._watch_stall()
         super().pauseProducing()
 
     def resumeProducing(self) -> None:
@@ -223,8 +244,25 @@ class Channel(HTTPChannel):
         if self._cutting is None:
             self._cutting = self.callLater(seconds, self._abort)
 
+    def _watch_stall(self) -> None:
+        self._unsent_bytes = _unsent_bytes(self.transport)
+        self._stalling = self.callLater(STALLED_SECONDS, self._has_stalled)
+
+    def _has_stalled(self) -> None:
+        """However slowly a client reads: as long as it does, it may go on."""
+        if _unsent_bytes(self.transport) < self._unsent_bytes:
+            self._watch_stall()
+        else:
+            self._stalling = None
+            self._abort()
+
     def _abort(self) -> None:
         self.transport.abortConnection()
+
+
+def _unsent_bytes(transport: Any) -> int:
+    """What waits in the process for the client to take it; twisted.internet does not tell."""
+    return len(transport.dataBuffer) - int(transport.offset) + int(transport._tempDataLen)
 
 
 def _cancelled(timer: IDelayedCall | None) -> IDelayedCall | None:

@@ -9,6 +9,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
+from aiproxy.web.room import Room
+
 _BACKLOG = 511
 
 
@@ -40,12 +42,19 @@ def shown(host: str, port: int) -> str:
 
 
 class Listener(Service):
-    """Takes connections on a socket that listens already."""
+    """
+    Takes connections on a socket that listens already.
 
-    def __init__(self, reactor: Any, listening: socket.socket, site: Site) -> None:
+    room: lets it pause; it must be told of every connection.
+    """
+
+    def __init__(
+        self, reactor: Any, listening: socket.socket, site: Site, room: Room | None = None
+    ) -> None:
         self._reactor = reactor
         self._listening = listening
         self._site = site
+        self._room = room
         self._port: Any = None
 
     def startService(self) -> None:
@@ -55,9 +64,13 @@ class Listener(Service):
             self._port = self._reactor.adoptStreamPort(
                 original.fileno(), original.family, self._site
             )
+        if self._room is not None:
+            self._room.port = self._port
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         port, self._port = self._port, None
+        if self._room is not None:
+            self._room.port = None
         stopped: Deferred[None] | None = port.stopListening() if port is not None else None
         return stopped

@@ -7,10 +7,12 @@ No temporary files and no form parsing, both of which twisted.web has.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -21,6 +23,7 @@ from aiproxy.settings import Settings
 from aiproxy.web.channel import IDLE_SECONDS, Channel
 from aiproxy.web.guard import Guard, Head, Refusal, too_large, too_slow
 from aiproxy.web.records import Records
+from aiproxy.web.room import Room
 from aiproxy.web.routes import Route
 from aiproxy.web.stream import ClientStream
 from aiproxy.wire import INBOUND
@@ -30,6 +33,12 @@ if TYPE_CHECKING:
 
 _LEAST_PROGRESS_BYTES = 1024
 """A body must grow by so much within the time limit, or it is slow on purpose."""
+
+
+_UNREADABLE = {
+    400: ErrorReply(400, "invalid_request", "this is no HTTP/1.1 request"),
+    431: ErrorReply(431, "invalid_request", "the head of the request is too large"),
+}
 
 
 class ClientRequest(Request):
@@ -58,9 +67,10 @@ class ClientRequest(Request):
         self._is_answered = False
 
     def body(self) -> bytes:
-        """As it was sent."""
-        self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+        """As it was sent; from now on there is one copy of it."""
+        if len(self._pieces) > 1:
+            self._pieces = [b"".join(self._pieces)]
+        return self._pieces[0] if self._pieces else b""
 
     @property
     def size_bytes(self) -> int:
@@ -163,6 +173,7 @@ class ApiSite(Site):
     settings: gives those in force.
 
     answer: to a request whose route is exact; any other one goes through `resource`.
+    room: says whether there is any for another connection; None for as much as the system has.
     """
 
     noisy = False
@@ -184,8 +195,14 @@ class ApiSite(Site):
         self.settings = settings
         self.records = records
         self.clock = clock
+        self.room: Room | None = None
         self.channels: set[Channel] = set()
         self._emptied: list[Deferred[None]] = []
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A connection was accepted."""
+        self._count(len(self.channels) + 1)
+        return super().buildProtocol(addr)
 
     def close(self) -> Deferred[None]:
         """Close every connection once what is written has gone out; fires when all are gone."""
@@ -196,13 +213,29 @@ class ApiSite(Site):
         self.left(None)
         return gone
 
+    def unreadable(self, status: int) -> bytes:
+        """The whole answer to a head that is too large (431) or no HTTP (400), in any dialect."""
+        error = _UNREADABLE[status]
+        body = INBOUND[self.guard.dialect(Head("", "", (), None))].encode_reply(error, None).body
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nConnection: close\r\n"
+            f"X-Request-Id: {uuid4().hex}\r\n\r\n"
+        )
+        return head.encode() + body
+
     def left(self, channel: Channel | None) -> None:
         """Told by a channel when its connection is gone."""
         self.channels -= {channel}
+        self._count(len(self.channels))
         if not self.channels:
             waiting, self._emptied = self._emptied, []
             for gone in waiting:
                 gone.callback(None)
+
+    def _count(self, connections: int) -> None:
+        if self.room is not None:
+            self.room.changed(connections)
 
     def startFactory(self) -> None:
         """No log file, and no clock for its lines."""

@@ -75,9 +75,14 @@ class TimeTests(WebCase):
         """Headers of 100 KiB are read; a head without end is not."""
         answer = await self.get("/healthz", "x-codex-turn-metadata: " + "x" * 100_000)
         self.assertEqual(answer.status, 200)
-        client = await self.connect()
-        client.send(b"GET / HTTP/1.1\r\n" + b"x: " + b"y" * 1_000_000)
-        await client.lost
+        for head in (b"x: " + b"y" * 1_000_000, (b"x: " + b"y" * 1000 + b"\r\n") * 200):
+            client = await self.connect()
+            client.send(b"GET / HTTP/1.1\r\n" + head)
+            answer = await client.answer()
+            self.assertEqual(answer.status, 431)
+            message_of("chat", answer)
+            client.close()
+            await client.lost
 
     @asynchronous
     async def test_parting_is_limited(self) -> None:
@@ -131,7 +136,11 @@ class ClosingTests(WebCase):
         ):
             client = await self.connect()
             client.send(data)
+            answer = await client.answer()
+            self.assertEqual(answer.status, 400)
+            message_of("chat", answer)
+            self.assertTrue(answer.header("x-request-id"))
+            client.close()
             await client.lost
-            self.assertIn(b" 400 ", client.received[:20])
         answer = await self.post(PATHS["chat"], BODIES["chat"].replace(b'"m"', b'"x"'))
         self.assertEqual(answer.status, 404)
