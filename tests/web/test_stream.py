@@ -11,6 +11,8 @@ from tests.web.clients import RawClient
 
 PIECE = delta("x" * 60_000)
 PIECES = 400
+HUGE = 24 << 20
+STEP = 4 << 20
 """More than all the buffers of the kernel between upstream and client can hold."""
 
 
@@ -111,6 +113,36 @@ class StreamTests(WebCase):
         self.clock.advance(301)
         await upstream.lost
         self.assertEqual(self.drain.running, 0)
+
+    @asynchronous
+    async def test_slow_reader(self) -> None:
+        """A client that reads slowly, but reads, is never cut, however much waits for it."""
+        client, upstream = await self.stream()
+        client.transport.pauseProducing()  # type: ignore[union-attr]
+        upstream.chunk(delta("x" * HUGE))
+        await self.settled()
+        (channel,) = (c for c in self.site.channels if queued_bytes(c.transport))
+        for _ in range(2):
+            waiting, read = queued_bytes(channel.transport), len(client.received)
+            resume(client)
+            await client.until(lambda received, read=read: len(received) > read + STEP)  # type: ignore[misc]
+            client.transport.pauseProducing()  # type: ignore[union-attr]
+            await self.settled()
+            self.assertTrue(0 < queued_bytes(channel.transport) < waiting)
+            self.clock.advance(299)
+        self.assertFalse(upstream.lost.called)
+        self.clock.advance(301)
+        await upstream.lost
+
+    async def settled(self) -> None:
+        """Return when something waits for clients, and their connections take no more of it."""
+        other = await self.connect()
+        turns, before = 0, 0
+        while turns < 20 or not before:
+            other.get("/healthz")
+            await other.answer()
+            waiting = sum(queued_bytes(channel.transport) for channel in self.site.channels)
+            turns, before = (turns + 1, before) if waiting == before else (0, waiting)
 
     async def fill(self, client: RawClient, upstream: Connection) -> None:
         """The client stops reading and the upstream sends, until neither can send any more."""
