@@ -12,10 +12,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
+from tests.faults.leaving import CONFIG, Leaving
 from tests.faults.page import shown
 from tests.faults.running import Outcome, outcomes
 from tests.faults.table import ROWS, Row
-from tests.faults.world import running
+from tests.faults.world import blackhole, running
+from tests.integration.program import Program
+from tests.upstream.servers import Server
 
 _LINE = "{:<46} {:<10} {:<10} {:<10} {:<8} {}"
 
@@ -27,7 +30,22 @@ def line(row: Row, found: list[Outcome]) -> str:
     return _LINE.format(row.what, *columns, row.breaker, f"{good}/{len(found)}")
 
 
-async def tell(names: list[str]) -> None:
+async def leaving(reactor: Any) -> None:
+    """How soon upstreams hear of clients that leave."""
+    server = Server()
+    url = server.listen(reactor)
+    with blackhole() as port:
+        program = Program("build/faults/leaving", CONFIG.format(url=url, blackhole=port))
+        phases = Leaving(await program.ready(), server, port, reactor).phases()
+        seen = sorted([(seconds, phase) async for phase, seconds in phases], reverse=True)
+    program.kill()
+    await server.stop()
+    print(f"\na client leaves, {len(seen)} phases; the upstream's connection is gone after")
+    for seconds, phase in seen:
+        print(f"{seconds * 1000:8.1f} ms  {phase}")
+
+
+async def tell(reactor: Any, names: list[str]) -> None:
     complaints: list[str] = []
     cells = 0
     print(_LINE.format("fault", "streamed", "whole", "rescued", "breaker", "as due"))
@@ -40,12 +58,13 @@ async def tell(names: list[str]) -> None:
         complaints += [complaint for outcome in found for complaint in outcome.complaints()]
     print(*complaints, sep="\n")
     print(f"{cells} cells, {len(complaints)} not as due")
+    await leaving(reactor)
     if complaints:
         raise SystemExit(1)
 
 
 def main(reactor: Any, *names: str) -> Deferred[None]:
-    return Deferred.fromCoroutine(tell(list(names)))
+    return Deferred.fromCoroutine(tell(reactor, list(names)))
 
 
 react(main, sys.argv[1:])

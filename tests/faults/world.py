@@ -13,11 +13,10 @@ import ssl
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 
@@ -67,11 +66,11 @@ def cells(row: Row) -> Iterator[Cell]:
 
 @dataclass
 class World:
-    """held: sockets that stay open as long as the process."""
+    """What all rows have in common; its sockets stay open as long as the process."""
 
     folder: str
     simulator: SimulatorProcess
-    held: list[Any] = field(default_factory=list)
+    _for_ever: ExitStack = field(default_factory=ExitStack)
 
     def urls(self) -> dict[Place, str]:
         simulator = self.simulator.url
@@ -79,7 +78,7 @@ class World:
             "usual": simulator,
             "hasty": simulator,
             "closed": f"http://127.0.0.1:{self._closed()}",
-            "blackhole": f"http://127.0.0.1:{self._blackhole()}",
+            "blackhole": f"http://127.0.0.1:{self._for_ever.enter_context(blackhole())}",
             "tls": f"https://127.0.0.1:{self._answering(_say_no)}",
             "untrusted": f"https://127.0.0.1:{self._answering(self._untrusted())}",
         }
@@ -91,26 +90,13 @@ class World:
         return counted
 
     def _held(self) -> socket.socket:
-        taken = socket.socket()
+        taken = self._for_ever.enter_context(socket.socket())
         taken.bind(("127.0.0.1", 0))
-        self.held.append(taken)
         return taken
 
     def _closed(self) -> int:
         """A port that nobody else can take, and where nobody listens."""
         port: int = self._held().getsockname()[1]
-        return port
-
-    def _blackhole(self) -> int:
-        """A port whose queue is full, so that the kernel ignores whoever else knocks."""
-        listening = self._held()
-        listening.listen(0)
-        for _ in range(4):
-            waiting = socket.socket()
-            waiting.setblocking(False)
-            waiting.connect_ex(listening.getsockname())
-            self.held.append(waiting)
-        port: int = listening.getsockname()[1]
         return port
 
     def _answering(self, answer: Callable[[socket.socket], None]) -> int:
@@ -141,6 +127,20 @@ class World:
             context.wrap_socket(connection, server_side=True).close()
 
         return shake_hands
+
+
+@contextmanager
+def blackhole() -> Iterator[int]:
+    """A port whose queue is full, so that the kernel ignores whoever else knocks."""
+    with ExitStack() as held:
+        listening = held.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield listening.getsockname()[1]
 
 
 def _say_no(connection: socket.socket) -> None:

@@ -86,9 +86,10 @@ class ProgramCase(TestCase):
         *,
         root: Path = ROOT,
         environ: Mapping[str, str] | None = None,
+        first: str = "",
     ) -> Program:
-        """A running aiproxy."""
-        program = Program(self.mktemp(), config, root=root, environ=environ)
+        """A running aiproxy. first: statements that its process begins with."""
+        program = Program(self.mktemp(), config, root=root, environ=environ, first=first)
         self.programs.append(program)
         self.addCleanup(self._end, program)
         return await program.ready()

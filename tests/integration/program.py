@@ -106,6 +106,7 @@ class Program(Child):
     One running aiproxy.
 
     config: YAML; `bind` and `listen` are added. root: where its package is.
+    first: Python statements that the process runs before anything else.
     """
 
     def __init__(
@@ -115,13 +116,15 @@ class Program(Child):
         *,
         root: Path = ROOT,
         environ: Mapping[str, str] | None = None,
+        first: str = "",
     ) -> None:
         os.makedirs(folder, exist_ok=True)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.path = Path(folder, "config.yaml").absolute()
         self.write(config)
-        command = (*_TWISTD, "-n", "--pidfile=", "aiproxy", "--config", str(self.path))
+        twistd = (_TWISTD[0], f"{first}\n{_TWISTD[1]}")
+        command = (*twistd, "-n", "--pidfile=", "aiproxy", "--config", str(self.path))
         super().__init__(folder, "aiproxy", command, environment(root, environ))
 
     def write(self, config: str) -> None:
