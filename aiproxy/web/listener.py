@@ -65,12 +65,12 @@ class Listener(Service):
                 original.fileno(), original.family, self._site
             )
         if self._room is not None:
-            self._room.port = self._port
+            self._room.limit(self._port)
 
     def stopService(self) -> Deferred[None] | None:
         super().stopService()
         port, self._port = self._port, None
         if self._room is not None:
-            self._room.port = None
+            self._room.limit(None)
         stopped: Deferred[None] | None = port.stopListening() if port is not None else None
         return stopped

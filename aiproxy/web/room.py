@@ -9,8 +9,8 @@ descriptors, and the calls that run would fail for want of them.
 from __future__ import annotations
 
 import resource
+from typing import Any
 
-from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 
 _WANTED_DESCRIPTORS = 65_536
@@ -36,29 +36,39 @@ def connections_within(descriptors: int) -> int:
 
 
 class Room:
-    """
-    Stops accepting while there are `most` connections.
-
-    port: what accepts; set once it listens.
-    """
+    """Stops a port from accepting while there are `most` connections."""
 
     log = Logger()
 
     def __init__(self, most: int) -> None:
-        self.port: IReadDescriptor | None = None
         self._most = most
-        self._is_full = False
+        self._left = most
+        self._port: Any = None
+
+    def limit(self, port: Any) -> None:
+        """From now on this is what accepts. port: of twisted.internet; None when it has stopped."""
+        self._port = port
+        if port is None:
+            return
+        accept = port.doRead
+
+        def accept_some() -> None:
+            # In one go it would take as many as there are.
+            port.numberAccepts = max(1, min(port.numberAccepts, self._left))
+            accept()
+
+        port.doRead = accept_some
 
     def changed(self, connections: int) -> None:
         """So many are open now."""
-        is_full = connections >= self._most
-        if self.port is None or is_full == self._is_full:
+        was_full, self._left = self._left <= 0, self._most - connections
+        is_full = self._left <= 0
+        if self._port is None or is_full == was_full:
             return
-        self._is_full = is_full
         if is_full:
             self.log.warn(  # noqa: G010 (Twisted's name)
                 "{count} clients are connected, others have to wait", count=connections
             )
-            self.port.stopReading()  # type: ignore[attr-defined]
+            self._port.stopReading()
         else:
-            self.port.startReading()  # type: ignore[attr-defined]
+            self._port.startReading()

@@ -26,7 +26,7 @@ def ticks(program: Program) -> int:
 class DescriptorTests(ProgramCase):
     @outside
     async def test_more_clients_than_descriptors(self) -> None:
-        """Those beyond the limit wait without costing anything, and are served when others leave."""
+        """Those beyond the limit wait at no cost, and are served when others leave."""
         _, url = self.simulator()
         program = await self.start("upstreams:\n" + upstream("a", url), first=FEW)
         clients = [await connected(reactor, program.port) for _ in range(DESCRIPTORS)]
@@ -55,8 +55,8 @@ class DescriptorTests(ProgramCase):
         program = await self.start(
             "circuit_breaker: {failures: 1}\nupstreams:\n" + upstream("a", url), first=FEW
         )
-        model = "long-slow-10ms"
-        question = body("chat", model, stream=True)
+        model = "echo-slow-30ms"
+        question = body("chat", model, "words that come one after the other, slowly", stream=True)
         for _ in range(2):
             answers = await gatherResults(
                 [
