@@ -217,7 +217,7 @@ class Player:
                 await _never()
             case Reset():
                 self._has_cut = True
-                channel.abortConnection()
+                channel.transport.abortConnection()
                 await _never()
             case Stall():
                 await _never()
