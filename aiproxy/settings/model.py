@@ -80,9 +80,9 @@ class Timeouts:
     """
     How long to wait, in seconds.
 
-    connect: for TCP and TLS. headers: from the request sent to the answer's headers.
-    whole_answer: for an answer that is not streamed. first_event: from headers to the first
-    event of a stream. idle: between two reads of a stream.
+    connect: for TCP and TLS. headers: from the connection to the answer's headers.
+    whole_answer: for an answer that is not streamed, and how long a stream lives on pings alone.
+    first_event: from headers to the first content of a stream. idle: between two of its events.
     client_header, client_body: for a client to send its request.
     """
 

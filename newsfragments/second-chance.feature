@@ -1,0 +1,1 @@
+An upstream that is alone with a model and asks for a pause of at most three seconds is asked once more after it; second chances are bounded for each upstream. Pauses are also read from rate limit headers and from words.
