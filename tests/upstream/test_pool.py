@@ -26,6 +26,26 @@ def _protocols() -> int:
     return sum(isinstance(thing, Connection) for thing in gc.get_objects())
 
 
+class EarlyAnswerTests(ClientCase):
+    @asynchronous
+    async def test_unread_request(self) -> None:
+        """A connection whose server answers without reading the request serves no other call."""
+        sent = self.post(b"x" * (32 << 20))
+        while not self.server.connections:
+            await self.wait(0.01)
+        (connection,) = self.server.connections
+        connection.transport.pauseProducing()  # type: ignore[union-attr]
+        connection.answer(b"enough")
+        self.assertEqual(await (await sent).whole(100), b"enough")
+        second = self.post(b"{}", headers=5.0)
+        other = await self.server.request()
+        self.assertIsNot(other, connection)
+        other.answer(b"ok")
+        self.assertEqual(await (await second).whole(100), b"ok")
+        connection.transport.resumeProducing()  # type: ignore[union-attr]
+        await connection.lost
+
+
 class ConnectionTests(ClientCase):
     """Keeping, losing and closing connections."""
 
