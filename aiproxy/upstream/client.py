@@ -104,7 +104,8 @@ class UpstreamClient:
         The reply must be read, streamed or aborted. Cancelling closes the connection at once.
         timeouts: `connect` is for name lookup, TCP and TLS; `headers` from then to the head.
         compression: of the request's body: "", "gzip", "zstd" or "br".
-        Fails with UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError; CancelledError.
+        Fails with UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError; CancelledError; with
+        NoUpstream when the process cannot open a connection.
         """
         return Deferred.fromCoroutine(self.ask(request, timeouts, compression))
 

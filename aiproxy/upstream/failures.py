@@ -20,7 +20,13 @@ from twisted.web.client import (
     ResponseNeverReceived,
 )
 
-from aiproxy.errors import AIProxyError, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from aiproxy.errors import (
+    AIProxyError,
+    NoUpstream,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 
 _log = Logger()
 
@@ -90,6 +96,10 @@ def _known(cause: BaseException, lost: str) -> Exception | None:
             return UpstreamTimeout("no connection in time")
         case error.NoRouteError():
             return UpstreamUnreachable("no route to the host")
+        case error.ConnectBindError():
+            # No descriptor was left, for instance: no upstream is to blame.
+            message = "aiproxy has no connection left"
+            return NoUpstream(message, status=503, kind="unavailable", retry_after=1.0)
         case error.ConnectError():
             return UpstreamUnreachable("connection failed")
         case error.ConnectionClosed() | OSError():

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.error import SchemeNotSupported
 
-from aiproxy.errors import UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from aiproxy.errors import NoUpstream, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from aiproxy.upstream.failures import explained, is_lost_before_answer
 
 _SECRET = "https://user:secret@host.example/?key=secret"
@@ -32,6 +32,11 @@ class ExplainedTests(SynchronousTestCase):
             (error.ConnectionRefusedError(_SECRET), UpstreamUnreachable, "connection refused"),
             (error.NoRouteError(_SECRET), UpstreamUnreachable, "no route to the host"),
             (error.ConnectError(string=_SECRET), UpstreamUnreachable, "connection failed"),
+            (
+                error.ConnectBindError(24, _SECRET),
+                NoUpstream,
+                "aiproxy has no connection left",
+            ),
             (error.TimeoutError(_SECRET), UpstreamTimeout, "no connection in time"),
             (error.TCPTimedOutError(_SECRET), UpstreamTimeout, "no connection in time"),
             (error.ConnectionLost(_SECRET), UpstreamUnreachable, "lost"),
