@@ -43,7 +43,9 @@ class Outcome:
         due = row.streamed.attempts + row.whole.attempts
         # A kept connection that turns out to be dead is no attempt: the request is sent again.
         most = due * (2 if row.name in _DEAD else 1)
-        if row.place in _SIMULATED and not found and not due <= self.asked <= most:
+        # A busy simulator may come to hear of a call only after its short clocks have run out.
+        least = 0 if row.place == "hasty" else due
+        if row.place in _SIMULATED and not found and not least <= self.asked <= most:
             found.append(f"{self.cell.alone}: asked {self.asked} times, not {due}")
         return found
 
