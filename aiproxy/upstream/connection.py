@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from httptools import (  # type: ignore[import-untyped]
+from httptools import (
     HttpParserError,
     HttpParserUpgrade,
     HttpResponseParser,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from httptools import (  # type: ignore[import-untyped]
+from httptools import (
     HttpParserError,
     HttpParserUpgrade,
     HttpRequestParser,

@@ -220,7 +220,7 @@ class ApiSite(Site):
         head = (
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\nConnection: close\r\n"
-            f"X-Request-Id: {uuid4().hex}\r\n\r\n"
+            f"X-Request-Id: {token_hex(16)}\r\n\r\n"
         )
         return head.encode() + body
 
