@@ -163,6 +163,8 @@ def with_member(body: bytes, name: str, value: JSON | None) -> bytes:
     All other bytes stay as they are, white space and duplicate-free order included.
     Raises: BadRequest when `body` is no JSON object.
     """
+    if value is not None and (text := _exchanged(body, name, bytes(value))) is not None:
+        return text
     members = read_request(body, dict[str, msgspec.Raw])
     if name in members and value is not None:
         return _spliced(body, members, name, bytes(value))
@@ -179,6 +181,38 @@ def only_members(body: bytes, names: frozenset[str]) -> bytes:
     """The object `body` with no other top-level members than these, in their order."""
     members = read_request(body, dict[str, msgspec.Raw])
     return write({name: value for name, value in members.items() if name in names})
+
+
+def _exchanged(body: bytes, name: str, value: bytes) -> bytes | None:
+    """
+    `body` with the text of one member exchanged, where that is easily found.
+
+    None unless it stands behind nothing but plain members, and what comes out has that value: a
+    second member of that name, however it is written, would be the one that counts.
+    """
+    found = _leading(name).match(body)
+    if found is None:
+        return None
+    text = body[: found.start(1)] + value + body[found.end(1) :]
+    member = try_read(text, _only(name))
+    return text if member is not None and bytes(member.value) == value else None
+
+
+@lru_cache(maxsize=16)
+def _leading(name: str) -> re.Pattern[bytes]:
+    """Finds the text of a member that has only members with plain values before it."""
+    plain = rb'(?:"[^"\\]*"|[-+.0-9eE]+|true|false|null)'
+    before = rb'(?:"[^"\\]*"[ \t\r\n]*:[ \t\r\n]*%b[ \t\r\n]*,[ \t\r\n]*){0,32}?' % plain
+    start = rb"[ \t\r\n]*\{[ \t\r\n]*"
+    key = re.escape(write(name))
+    return re.compile(rb"%b%b%b[ \t\r\n]*:[ \t\r\n]*(%b)" % (start, before, key, plain))
+
+
+@lru_cache(maxsize=16)
+def _only(name: str) -> Any:
+    """A Struct with that member alone, as `value`."""
+    fields = [("value", msgspec.Raw, msgspec.Raw())]
+    return msgspec.defstruct("Only", fields, rename={"value": name}, gc=False)
 
 
 def _spliced(body: bytes, members: Mapping[str, JSON], name: str, value: bytes) -> bytes:
