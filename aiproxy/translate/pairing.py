@@ -84,15 +84,17 @@ class Pairing:
         self._part_from(running)
 
     def _deliver(self, messages: Sequence[Any]) -> None:
-        heard = self._relay.heard
-        data = self._relay.feed(messages)
-        if self._relay.heard != heard:
+        relay = self._relay
+        heard = relay.heard
+        data = relay.feed(messages)
+        if relay.heard != heard:
             self._body.progressed()
-        if self._relay.has_content:
+        if not self.committed and relay.has_content:
             self._open()
-        self._send(self._cleaned(data) if self._relay.error is not None else data)
-        self._refuse_error()
-        if self._relay.finished and not self._ended.called:
+        self._send(self._cleaned(data) if relay.error is not None else data)
+        if relay.error is not None:
+            raise UpstreamRefused(relay.error)
+        if relay.finished and not self._ended.called:
             self._ended.callback(None)
 
     def _send(self, data: bytes) -> None:

@@ -88,7 +88,10 @@ class ClientStream:
         self.written += len(data)
         if self._is_chunked:
             data = b"%x\r\n%b\r\n" % (len(data), data)
-        self._put(data)
+        if self._head:
+            self._put(data)
+        else:
+            send(self._transport, data)
 
     def finish(self) -> None:
         """All has been said; the connection may serve the next request."""
