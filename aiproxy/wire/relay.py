@@ -231,7 +231,8 @@ class Watch:
             raise UpstreamProtocolError("the upstream's stream was cut short")
 
 
-_PLAIN_DELTAS = (ir.TextDelta, ir.ReasoningDelta, ir.ArgumentsDelta)
+_PLAIN = frozenset((ir.TextDelta, ir.ReasoningDelta, ir.RefusalDelta))
+"""Events of which only their number is noticed, once there is content."""
 
 
 class _Passthrough(Watch):
@@ -246,12 +247,13 @@ class _Passthrough(Watch):
         self.content_type = self._raw.content_type
 
     def feed(self, messages: Sequence[sse.Message]) -> bytes:
-        decode, notice = self._decoder.feed, self._notice
+        decode = self._decoder.feed
         for message in messages:
             for event in decode(message):
-                # Nothing is to be learnt from more text.
-                if not (self._has_heard and isinstance(event, _PLAIN_DELTAS)):
-                    notice(event)
+                if type(event) in _PLAIN and self._has_heard:
+                    self.heard += 1
+                else:
+                    self._notice(event)
         return b"".join([self._raw.pass_on(message) for message in messages])
 
     def close(self) -> bytes:
@@ -274,9 +276,6 @@ class _Passthrough(Watch):
         return ()
 
 
-_PLAIN = frozenset((ir.TextDelta, ir.ReasoningDelta, ir.RefusalDelta))
-
-
 class _Translation(Watch):
     """Different wires: every event is decoded, restored to the client's terms and encoded."""
 
@@ -292,11 +291,12 @@ class _Translation(Watch):
 
     def feed(self, messages: Sequence[Any]) -> bytes:
         out: list[bytes] = []
-        feed, encode = self._decoder.feed, self._encoder.encode
+        decode, encode = self._decoder.feed, self._encoder.encode
         for message in messages:
-            for event in feed(message):
-                # Nothing is to be noticed in most events, nor restored, nor cut.
-                if type(event) in _PLAIN and self.has_content and not self._cutter.cuts:
+            for event in decode(message):
+                # There is nothing to restore in them either.
+                if type(event) in _PLAIN and self._has_heard and not self._cutter.cuts:
+                    self.heard += 1
                     out.append(encode(event))
                 else:
                     out.append(self._encode(event))
