@@ -8,8 +8,9 @@ Turns out, one message each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from aiproxy import ir
@@ -74,7 +75,7 @@ class TurnWriter:
         return {"userInputMessage": message}
 
     def assistant(self, parts: Iterable[ir.Part]) -> dict[str, Any]:
-        content = self._gathered(self._shown(part) for part in parts)
+        content = self._gathered(self._shown(part) for part in _run_together(parts))
         message: dict[str, Any] = {"content": _SEPARATOR.join(content.texts) or PLACEHOLDER}
         if content.calls:
             message["toolUses"] = content.calls
@@ -183,3 +184,16 @@ class TurnWriter:
             content.texts.append(part.fallback)
         else:
             self._losses.dropped(feature_name(part.kind))
+
+
+def _run_together(parts: Iterable[ir.Part]) -> Iterator[ir.Part]:
+    """The model's own texts in a row are one that was cut, by a stream for instance."""
+    for is_plain, group in groupby(parts, _is_plain):
+        if is_plain:
+            yield ir.Text("".join(part.text for part in group if isinstance(part, ir.Text)))
+        else:
+            yield from group
+
+
+def _is_plain(part: ir.Part) -> bool:
+    return isinstance(part, ir.Text) and part == ir.Text(part.text)

@@ -239,6 +239,11 @@ class HistoryTests(SynchronousTestCase):
         self.assertIn("reasoningText", messages(twice)[1]["reasoningContent"])
         self.assertEqual(losses(twice), {"reasoning": "dropped"})
 
+    def test_text_in_pieces(self) -> None:
+        """What the model said in pieces, as a stream's client may keep it, is said as one."""
+        asked = request(user("a"), assistant("one ", "two"), user("b"))
+        self.assertEqual(messages(asked)[1]["content"], "one two")
+
     def test_what_else_was_said(self) -> None:
         """Refusals are text, drawn images are named, opaque parts show their fallback."""
         asked = request(
