@@ -77,7 +77,7 @@ from aiproxy.wire.errortext import kind_of, standard_status
 _Behaviour: TypeAlias = Callable[[Question, re.Match[str]], tuple[Step, ...]]
 _Manner: TypeAlias = Callable[[Script, re.Match[str], Question], Script]
 
-_RETRY_AFTER_SECONDS = 1.0
+_RETRY_AFTER_SECONDS = 5.0
 _PING_SECONDS = 0.1
 _OVERSIZED_BYTES = 33 * 1024 * 1024
 

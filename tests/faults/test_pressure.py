@@ -19,6 +19,7 @@ from tests.web.clients import connected
 MIB = 1 << 20
 PIECE = DELTA.replace(b"hello", b"x" * 64_000)
 FAST_BYTES = 100 * MIB
+UPLOAD_BYTES = 32 * MIB
 READ_BYTES = 1024
 ANSWER = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":'
@@ -142,13 +143,13 @@ class PressureTests(ProgramCase):
         server, url = self.server()
         program = await self.start("upstreams:\n" + upstream("a", url))
         before = memory(program, "VmHWM")
-        text = "x" * (32 * MIB)
+        text = "x" * UPLOAD_BYTES
         asked = self.ask(program, text)
         connection = await server.request()
-        self.assertGreater(len(connection.requests[-1][1]), 32 * MIB)
+        self.assertGreater(len(connection.requests[-1][1]), UPLOAD_BYTES)
         connection.answer(ANSWER, b"Content-Type: application/json")
         self.assertEqual((await asked).status, 200)
-        self.assertLess(memory(program, "VmHWM") - before, 5 * 32 * MIB)
+        self.assertLess(memory(program, "VmHWM") - before, 5 * UPLOAD_BYTES)
 
     def ask(self, program: Program, text: str = "hi") -> Any:
         return ensureDeferred(post(program.url + "/v1/messages", body("anthropic", "m", text)))

@@ -106,6 +106,23 @@ class BreakerTests(SynchronousTestCase):
             self.breaker.failed("a", "m", now, self.breaker.begin("a", "m", now))
         self.assertEqual(self.breaker.open_pairs(now), (OpenPair("a", "m", 1800 - now),))
 
+    def test_recovery(self) -> None:
+        """Whenever an upstream is well again, calls that come each second find it within 30."""
+        for well_at in range(16, 200, 7):
+            self.breaker.reset("a", "m")
+            self.open()
+            now = 0.0
+            while not self.closed(now=now):
+                now += 1
+                if not self.breaker.allows("a", "m", now):
+                    continue
+                probe = self.breaker.begin("a", "m", now)
+                if now < well_at:
+                    self.breaker.failed("a", "m", now, probe)
+                else:
+                    self.breaker.succeeded("a", "m")
+            self.assertLessEqual(now - well_at, 30)
+
     def test_released_probe(self) -> None:
         """A probe whose client left counts for nothing and frees its place."""
         self.open()

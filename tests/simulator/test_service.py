@@ -236,7 +236,7 @@ class ErrorTests(SimulatorCase):
                     assert isinstance(reply, ir.ErrorReply)
                     self.assertEqual((reply.kind, wire, status), (kind, wire, status))
                     wait = answered.headers.get("retry-after")
-                    self.assertEqual(wait, "1" if kind in ("rate_limit", "overloaded") else None)
+                    self.assertEqual(wait, "5" if kind in ("rate_limit", "overloaded") else None)
 
     async def test_kinds(self) -> None:
         """Errors that share a status are told apart where the dialect can."""

@@ -46,21 +46,23 @@ class Connection(protocol.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._received = b""
+        self._received = bytearray()
+        self._needed = 0
         self.requests: list[tuple[bytes, bytes]] = []
         self.lost: Deferred[None] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
         self._received += data
-        while b"\r\n\r\n" in self._received:
-            head, _, rest = self._received.partition(b"\r\n\r\n")
+        while len(self._received) >= self._needed and b"\r\n\r\n" in self._received:
+            head, _, rest = bytes(self._received).partition(b"\r\n\r\n")
             length = 0
             for line in head.lower().split(b"\r\n"):
                 if line.startswith(b"content-length:"):
                     length = int(line.partition(b":")[2])
             if len(rest) < length:
+                self._needed = len(self._received) - len(rest) + length
                 return
-            self._received = rest[length:]
+            self._received, self._needed = bytearray(rest[length:]), 0
             self.requests.append((head, rest[:length]))
             self._server.arrived(self)
 
