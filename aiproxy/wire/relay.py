@@ -53,7 +53,7 @@ class Relay(Protocol):
     A stream's way to the client.
 
     has_content: the client would miss what `feed` gave so far. heard: how many events came, from
-    the first content on; mere signs of life are none. finished: the terminal event came.
+    the first content or thought on; mere signs of life are none. finished: the terminal event came.
     error: the upstream reported one in its stream, or it ended in an empty answer.
     """
 
@@ -198,6 +198,7 @@ class Watch:
     def __init__(self, upstream: Outbound) -> None:
         self._decoder = upstream.StreamDecoder()
         self._has_heard = False
+        self._is_thinking = False
         self.heard = 0
         self.finished = False
         self.error: ErrorReply | None = None
@@ -221,9 +222,12 @@ class Watch:
                     self._has_heard = True
             case ir.Broken():
                 self.error = event.error
+            case ir.BlockStarted(block=ir.Reasoning()):
+                # Some vendors keep what is in it to themselves, for minutes.
+                self._is_thinking = True
             case _:
                 self._has_heard = self._has_heard or ir.is_content(event)
-        self.heard += self._has_heard
+        self.heard += self._has_heard or self._is_thinking
 
     def _end(self) -> None:
         """After the last event. Raises UpstreamProtocolError."""

@@ -63,7 +63,7 @@ CLOCKS = f"""
 | connecting | `connect` | name lookup, TCP and TLS |
 | headers | `headers` | from the connection to the head of a streamed answer |
 | whole answer | `whole_answer` | an answer that is not streamed, head and body each |
-| first content | `first_event` | from a stream's head to its first content; pings do not help |
+| first content | `first_event` | from a stream's head to its first content or thought, not pings |
 | silence | `idle` | between two events of a stream; comments do not help |
 | pings only | `whole_answer` | how long a begun stream lives on pings without content |
 | error body | | {MAX_ERROR_SECONDS:g} seconds, then the status tells enough |

@@ -196,6 +196,26 @@ class GateTests(Stage):
         self.assertEqual(self.ended(running).outcome, "broken")
         self.assertEqual(running.client.ending, "aborted")
 
+    def test_hidden_thoughts(self) -> None:
+        """A model that has begun to think may do so unseen, as long as its upstream pings."""
+        thinking = event(
+            b'{"type":"content_block_start","index":0,'
+            b'"content_block":{"type":"thinking","thinking":"","signature":""}}'
+        )
+        for pings, is_alive in ((PING, True), (b": ping\n\n", False)):
+            self.start(keepalive=0)
+            running = self.ask(stream=True)
+            self.latest.begin()
+            self.latest.write(START, thinking)
+            for _ in range(10):
+                self.clock.advance(30)
+                self.latest.write(pings)
+            self.agent.flush()
+            self.assertEqual(not running.done.called, is_alive)
+            if is_alive:
+                running.done.cancel()
+                self.failureResultOf(running.done, CancelledError)
+
     def test_a_forgotten_end(self) -> None:
         """What an upstream forgets to say after its reason to stop is said for it."""
         last = b"event: message_stop\ndata: "
