@@ -134,12 +134,14 @@ class Translator:
         """
         tried: set[str] = set()
         wait: float | None = None
+        repeated = False
         pick = self._balancer.pick(model, tried)
         while pick is not None:
             tried.add(pick.upstream.name)
             try:
                 if wait:
                     await deferLater(self._clock, wait)
+                    wait = None
                 await self._try_upstream(pick, call, client, trail)
             except CancelledError:
                 self._balancer.released(pick)
@@ -156,9 +158,10 @@ class Translator:
                     self._report(pick, fault, error, call)
                     return True
                 following = self._balancer.pick(model, tried) if fault.next_upstream else None
-                if following is None and wait is None:
+                if following is None and not repeated:
                     wait = self._balancer.second_chance(pick, fault, error.reply)
-                    following = pick if wait is not None else None
+                    repeated = wait is not None
+                    following = pick if repeated else None
                 if following is not pick:
                     self._report(pick, fault, error, call)
                 if not fault.next_upstream:

@@ -145,6 +145,23 @@ class FailoverTests(Stage):
         self.refuse(429, "rate_limit_error", retry_after="4")
         self.ended(running)
 
+    def test_one_wait_only(self) -> None:
+        """An upstream that has become free meanwhile is asked at once when the wait was in vain."""
+        self.start(upstream("a"), upstream("b"))
+        other = self.ask()
+        self.refuse(429, "rate_limit_error", retry_after="1")
+        running = self.ask()
+        self.assertEqual(self.asked, "abb")
+        self.exchanges[1].answer(200, ANSWER)
+        self.ended(other)
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        self.clock.advance(2)
+        self.assertEqual(self.asked, "abbb")
+        self.refuse(429, "rate_limit_error", retry_after="2")
+        self.assertEqual(self.asked, "abbba")
+        self.latest.answer(200, ANSWER)
+        self.assertEqual(self.ended(running).attempts, 3)
+
     def test_leaving_during_a_short_wait(self) -> None:
         """A client that leaves meanwhile ends the call, and its probe is another call's again."""
         self.start(breaker=BreakerSettings(1, 100, 15))
