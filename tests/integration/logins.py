@@ -23,6 +23,9 @@ TOKEN_PATHS = {
 }
 """Where each simulated vendor renews logins, behind its base URL."""
 
+_BESIDE = (*TOKEN_PATHS.values(), ":loadCodeAssist", "/ListAvailableProfiles")
+"""How the paths end that programs ask for on a login's behalf, whenever they like."""
+
 
 def _codex(access: str, refresh: str, account: str) -> dict[str, Any]:
     tokens = {"id_token": "", "access_token": access, "refresh_token": refresh}
@@ -55,6 +58,11 @@ DOCUMENTS: Mapping[str, Callable[[str, str, str], dict[str, Any]]] = {
     "kiro": _kiro,
 }
 """A vendor's own file, from access token, refresh token and account."""
+
+
+def is_call(path: str) -> bool:
+    """Whether a client's call is behind a request, rather than a login's upkeep."""
+    return not path.partition("?")[0].endswith(_BESIDE)
 
 
 def inner_call(api_type: str, body: bytes) -> tuple[bytes, str]:

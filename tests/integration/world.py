@@ -60,7 +60,8 @@ class World:
     def latest_request(self) -> ir.Request:
         """What an upstream has received last."""
         with urllib.request.urlopen(f"{self.simulator.url}/_simulator/requests") as reply:
-            seen = json.load(reply)["requests"][-1]
+            requests = json.load(reply)["requests"]
+        seen = next(one for one in reversed(requests) if logins.is_call(one["path"]))
         side = seen["path"].split("/")[1]
         if side in logins.API_TYPES:
             wire = _WIRES[PROVIDERS[side].wire]
