@@ -93,6 +93,13 @@ class Credentials:
             return
         source = credential.path or credential.secret
         self._start(upstream, source, model, seconds)
+        self.log.info(
+            "{upstream}/{model}: {credential} rests for {seconds:.0f}s",
+            upstream=upstream.name,
+            model=model or "*",
+            credential=credential.label,
+            seconds=min(seconds, LONGEST_PAUSE_SECONDS),
+        )
         self.tell(
             News("paused", upstream.name, model, seconds=seconds, credential=_name_of(source))
         )

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from aiproxy.services import authfiles
 from tests.integration.program import environment
@@ -61,6 +61,16 @@ class WriteTests(FileCase):
             authfiles.write(str(self.path), '{"a": 1}')
             self.assertEqual(self.path.stat().st_mode & 0o777, after)
             self.assertEqual(self.path.read_text("utf-8"), '{"a": 1}')
+
+    def test_owner(self) -> None:
+        """Where the system lets us, the file stays its owner's."""
+        if os.geteuid():
+            raise SkipTest("only root may give files away")
+        self.path.write_text("{}", "utf-8")
+        os.chown(self.path, 1234, 4321)
+        authfiles.write(str(self.path), '{"a": 1}')
+        status = self.path.stat()
+        self.assertEqual((status.st_uid, status.st_gid), (1234, 4321))
 
     def test_links(self) -> None:
         """A link stays a link, and its target is what changes."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.messages import Credential
@@ -84,6 +85,15 @@ class CredentialsTests(SynchronousTestCase):
         self.assertEqual(self.call(upstream("b", tokens=("x",))), "x")
         self.clock.advance(10)
         self.assertEqual(self.call(), "xyz")
+
+    def test_pauses_are_told(self) -> None:
+        """The log says which credential rests, by its label, and for how long at most."""
+        with capturedLogs() as events:
+            first = self.successResultOf(self.next(self.upstream))
+            assert first is not None
+            self.credentials.cooled(self.upstream, first, 1e9, "m")
+        [line] = [formatEvent(event) for event in events]
+        self.assertEqual(line, "a/m: token 1 of 3 rests for 21600s")
 
     def test_soonest(self) -> None:
         """The time until the first token is usable, 0 while one is."""
