@@ -34,7 +34,7 @@ from aiproxy.routing.faults import THROTTLED, Fault, classify, final_reply
 from aiproxy.routing.models import fallback_chain
 from aiproxy.services.balancer import Balancer, Pick
 from aiproxy.services.credentials import Credentials
-from aiproxy.settings import Settings, Upstream
+from aiproxy.settings import Settings
 from aiproxy.translate.attempt import Attempt
 from aiproxy.translate.client import Client, end_broken
 from aiproxy.translate.pairing import Heartbeat
@@ -42,9 +42,6 @@ from aiproxy.translate.trail import Trail
 from aiproxy.upstream.client import UpstreamClient
 from aiproxy.wire import INBOUND
 from aiproxy.wire.estimate import estimated_tokens
-
-SHORT_SECONDS = 3.0
-"""A login that has to pause for no longer is waited for: it has the conversation's prompt cache."""
 
 
 class Translator:
@@ -243,35 +240,22 @@ class Translator:
         raise UpstreamError(replace(failure.reply, retry_after=pause))
 
     async def _try_credential(self, attempt: Attempt, model: str, credential: Credential) -> None:
-        """Ask with it, and once more when that may help. Raises: UpstreamError."""
+        """Ask with it, and once more when it only had to be renewed. Raises: UpstreamError."""
         try:
             await attempt.run(model, credential)
             return
         except UpstreamError as error:
-            if attempt.trail.outcome == "broken":
+            if attempt.trail.outcome == "broken" or not classify(error).refresh:
                 raise
-            again = await self._for_a_second_try(attempt.upstream, credential, error)
-            if again is None:
+            renewed = await self._credentials.renewed(attempt.upstream, credential)
+            if renewed is None:
                 raise
         try:
-            await attempt.run(model, again)
+            await attempt.run(model, renewed)
         except UpstreamError as error:
-            is_new = again is not credential and attempt.trail.outcome != "broken"
-            if is_new and classify(error).refresh:
-                self._credentials.refused(attempt.upstream, again)
+            if attempt.trail.outcome != "broken" and classify(error).refresh:
+                self._credentials.refused(attempt.upstream, renewed)
             raise
-
-    async def _for_a_second_try(
-        self, upstream: Upstream, credential: Credential, error: UpstreamError
-    ) -> Credential | None:
-        """The credential renewed, or the same after a pause that is worth waiting for."""
-        fault, pause = classify(error), error.reply.retry_after
-        if fault.refresh:
-            return await self._credentials.renewed(upstream, credential)
-        if fault is THROTTLED and pause and pause <= SHORT_SECONDS and credential.login is not None:
-            await deferLater(self._clock, pause)
-            return credential
-        return None
 
     def _rest(self, pick: Pick, credential: Credential, fault: Fault, error: UpstreamError) -> None:
         """A pause is the credential's where it is a login or one of many, else the upstream's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -29,6 +29,7 @@ STYLES = st.sampled_from(
 
 
 class EditedTests(SynchronousTestCase):
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(DOCUMENTS, STYLES, PATHS, VALUES)
     def test_as_json(
         self, document: dict[str, Any], style: dict[str, Any], path: tuple[str, ...], value: Any
