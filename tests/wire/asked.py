@@ -135,10 +135,11 @@ def _settings(request: ir.Request) -> dict[str, Any]:
     choice = request.tool_choice
     own = [tool.name for tool in request.tools if isinstance(tool, ir.Tool)]
     has_tools = bool(own)
+    is_idle = choice is not None and choice.mode == "none"
     wanted = request.output_format
     return {
         "tool_choice": _choice(choice, own),
-        "parallel": request.parallel_tool_calls is False and has_tools,
+        "parallel": request.parallel_tool_calls is False and has_tools and not is_idle,
         "limit": request.max_output_tokens,
         "temperature": None if sampling.temperature == 1 else sampling.temperature,
         "top_p": sampling.top_p,
@@ -146,7 +147,10 @@ def _settings(request: ir.Request) -> dict[str, Any]:
         "seed": sampling.seed,
         "presence_penalty": sampling.presence_penalty or None,
         "frequency_penalty": sampling.frequency_penalty or None,
-        "logprobs": (bool(sampling.logprobs), sampling.top_logprobs or None),
+        "logprobs": (
+            bool(sampling.logprobs or sampling.top_logprobs),
+            sampling.top_logprobs or None,
+        ),
         "candidates": (sampling.candidates or 1),
         "stop": request.stop,
         "thinking": _thinking(request.thinking),

@@ -68,6 +68,15 @@ def _leaves(value: Any, path: tuple[str, ...], types: tuple[str, ...]) -> Iterat
         yield Leaf(path, types, value)
 
 
+def _texts(value: Any) -> Iterator[str]:
+    """All texts as they are: of one cut in two, neither half is JSON, but the whole may be."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
+
+
 def _inside(text: str) -> Any:
     """The object or list that a text is the JSON of, None when it is not."""
     if text.strip()[:1] not in ("{", "["):
@@ -86,7 +95,7 @@ class Target:
         found = list(leaves(body))
         texts = [leaf.value for leaf in found if isinstance(leaf.value, str)]
         names = [name for leaf in found for name in leaf.path]
-        self._text = "\0".join([*texts, *names])
+        self._text = "\0".join([*texts, *names, *_texts(body)])
         self._numbers = {leaf.value for leaf in found if not isinstance(leaf.value, str)}
 
     def carries(self, leaf: Leaf) -> bool:
