@@ -29,6 +29,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: run test lint types check bench docs faults test-floors soak fuzz clean
 
+# As many tests at a time as there are processors.
+JOBS := -j $(shell getconf _NPROCESSORS_ONLN)
 SOAK_MINUTES = 10
 FUZZ_SECONDS = 300
 
@@ -36,7 +38,7 @@ run: $(VENV)/.run
 	$(VENV)/bin/twistd -n --pidfile= aiproxy --demo
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m tests.summary tests
+	$(VENV)/bin/python -m tests.summary $(JOBS) tests
 
 lint: $(VENV)/.test
 	$(VENV)/bin/ruff check $(CHECKED)
@@ -62,7 +64,7 @@ faults: $(VENV)/.test
 	$(VENV)/bin/python -m tests.faults
 
 test-floors: $(FLOORS_VENV)/.test
-	$(FLOORS_VENV)/bin/python -m tests.summary tests
+	$(FLOORS_VENV)/bin/python -m tests.summary $(JOBS) tests
 
 soak: $(VENV)/.test
 	$(VENV)/bin/python -m tests.soak --minutes $(SOAK_MINUTES)
