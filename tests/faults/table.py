@@ -179,7 +179,7 @@ ROWS: tuple[Row, ...] = (
     _cut("comments-mid", "some text, then comments for ever", Refused(504), "hasty"),
     _down("junk-head", "an event that is not JSON, then the end"),
     _cut("junk-mid", "the same after some text"),
-    replace(_cut("oversized-mid", "an event larger than 32 MiB"), at_once=3),
+    replace(_down("oversized-start", "an event larger than 32 MiB"), at_once=3),
     _cut("unfinished", "no reason to stop, no terminal event"),
     _harmless("unmarked", "a reason to stop, but no terminal marker"),
     _throttled("broken-head-no-wait", "an error as the first event", 503),

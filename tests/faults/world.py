@@ -45,7 +45,8 @@ class Cell:
 
     @property
     def upstream(self) -> str:
-        return f"{self.row.place}-{self.api_type}"
+        """One for each row, so that none uses up the second chances of another."""
+        return f"{self.row.name}-{self.api_type}"
 
     @property
     def alone(self) -> str:
@@ -159,20 +160,19 @@ def config(urls: dict[Place, str]) -> str:
     hasty = json.dumps(
         dict.fromkeys(("headers", "whole_answer", "first_event", "idle"), HASTY_SECONDS)
     )
-    for place, url in urls.items():
+    timeouts = {"hasty": hasty, "blackhole": "{connect: 0.5}"}
+    for row in ROWS:
         for api_type in API_TYPES:
-            here = [cell for row in ROWS if row.place == place for cell in cells(row)]
-            mine = [cell for cell in here if cell.api_type == api_type]
+            mine = [cell for cell in cells(row) if cell.api_type == api_type]
             models = [model for cell in mine for model in (cell.alone, cell.rescued)]
             lines += [
-                f"  - name: {place}-{api_type}",
+                f"  - name: {mine[0].upstream}",
                 f"    api_type: {api_type}",
-                f"    base_url: {url}",
+                f"    base_url: {urls[row.place]}",
                 "    token: upstream-key-canary",
                 "    weight: 1000",
-                *([f"    timeouts: {hasty}"] if place == "hasty" else []),
-                *(["    timeouts: {connect: 0.5}"] if place == "blackhole" else []),
                 f"    available_models: {json.dumps(models)}",
+                *([f"    timeouts: {timeouts[row.place]}"] if row.place in timeouts else []),
             ]
     rescued = [cell.rescued for row in ROWS for cell in cells(row)]
     lines += [
