@@ -81,8 +81,16 @@ class SSEDecoder:
         """
         The messages that `data` completes.
 
-        Raises: UpstreamProtocolError when an event is too large.
+        Raises: UpstreamProtocolError when an event is too large. Those before it come out first:
+        then it is the next call that raises.
         """
+        self._refuse_too_large()
+        messages = self._completed(data)
+        if not messages:
+            self._refuse_too_large()
+        return messages
+
+    def _completed(self, data: bytes) -> list[Message]:
         if not self._started and not (data := self._without_bom(data)):
             return []
         if self._pending:
@@ -110,6 +118,7 @@ class SSEDecoder:
         An event without its blank line counts only if its data is a complete JSON object or array,
         or `[DONE]`; its `raw` gets the missing line ends.
         """
+        self._refuse_too_large()
         rest = b"".join(self._pending)
         self._pending = []
         self._pending_bytes = 0
@@ -154,6 +163,8 @@ class SSEDecoder:
         self._pending.append(data)
         self._pending_bytes += len(data)
         self._edge = edge
+
+    def _refuse_too_large(self) -> None:
         if self._pending_bytes > self._max_event_bytes:
             raise self._too_large()
 

@@ -81,6 +81,14 @@ class DecoderTests(SynchronousTestCase):
         """A `data:` line and a blank line make a message without event name."""
         self.assertEqual(decode([b"data: 1\n\n"]), [Message("", b"1", b"data: 1\n\n")])
 
+    def test_what_was_good_comes_first(self) -> None:
+        """Events that came in one read with one that is too large are not lost with it."""
+        decoder = SSEDecoder(max_event_bytes=50)
+        [message] = decoder.feed(b"data: 1\n\ndata: " + b"x" * 50)
+        self.assertEqual(message.data, b"1")
+        self.assertRaises(UpstreamProtocolError, decoder.feed, b"x")
+        self.assertRaises(UpstreamProtocolError, decoder.close)
+
     @given(streams())
     def test_usual_shape_is_no_exception(self, stream: bytes) -> None:
         """A comment behind them changes nothing about messages, though each is read another way."""
