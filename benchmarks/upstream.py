@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections import deque
 from typing import Any
 
 from twisted.internet import reactor
@@ -80,17 +80,15 @@ class Canned(Protocol):
     def _answer(self, parts: tuple[bytes, ...], pace_seconds: float) -> None:
         self.transport.write(parts[0])
         if len(parts) > 1:
-            rest = iter(parts[1:])
+            # The next request may come as soon as the last part has gone.
+            rest = deque(parts[1:])
             self._pacing = LoopingCall(self._next, rest)
             self._pacing.start(pace_seconds, now=False)
 
-    def _next(self, rest: Iterator[bytes]) -> None:
-        part = next(rest, None)
-        if part is not None:
-            self.transport.write(part)
-        elif self._pacing is not None:
+    def _next(self, rest: deque[bytes]) -> None:
+        self.transport.write(rest.popleft())
+        if not rest and self._pacing is not None:
             self._pacing.stop()
-            self._pacing = None
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._pacing is not None and self._pacing.running:
