@@ -39,7 +39,7 @@ def settled(turns: Iterable[Turn], wire: str = "") -> tuple[Turn, ...]:
         if turn.role == "assistant" and calls:
             out += [turn, Turn("user", offer.take(calls))]
         elif turn.role == "user":
-            out.append(_without_results(replace(turn, parts=offer.rest(turn.parts))))
+            out.append(_without_results(Turn("user", offer.rest(turn.parts), turn.extras)))
         elif turn.parts:
             out.append(_without_results(turn))
     return tuple(_merged([turn for turn in out if turn.parts], wire))
@@ -122,10 +122,10 @@ def _merged(turns: Iterable[Turn], wire: str) -> list[Turn]:
         ):
             parts = runs[-1][1]
             parts += turn.parts
-            runs[-1] = replace(last, extras=last.extras or turn.extras), parts
+            runs[-1] = Turn(last.role, last.parts, last.extras or turn.extras), parts
         else:
             runs.append((turn, list(turn.parts)))
-    return [replace(turn, parts=tuple(parts)) for turn, parts in runs]
+    return [Turn(turn.role, tuple(parts), turn.extras) for turn, parts in runs]
 
 
 def _own(extras: Extras | None, wire: str) -> Extras | None:
@@ -171,18 +171,22 @@ def _answer(call: ToolCall, result: ToolResult | None) -> ToolResult:
     if result is None:
         missing = (Text(NO_RESULT),)
         return ToolResult(call.id, missing, is_error=True, name=call.name, kind=call.kind)
+    if result.name == call.name and result.kind == call.kind:
+        return result
     return replace(result, name=call.name, kind=call.kind)
 
 
 def _without_results(turn: Turn) -> Turn:
     """`turn` with the results that answer no call shown as what the user says."""
+    if not any(isinstance(part, ToolResult) for part in turn.parts):
+        return turn
     parts: list[Part] = []
     for part in turn.parts:
         if isinstance(part, ToolResult):
             parts += _as_text(part)
         else:
             parts.append(part)
-    return replace(turn, parts=tuple(parts))
+    return Turn(turn.role, tuple(parts), turn.extras)
 
 
 def _as_text(result: ToolResult) -> list[Part]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any, TypeVar
+from functools import cache, lru_cache
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -18,6 +18,13 @@ from aiproxy.errors import BadRequest, UpstreamProtocolError
 from aiproxy.ir import JSON, Extras
 
 T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """`read_request` or `read_reply`: whose fault it is when the JSON is wrong."""
+
+    def __call__(self, body: bytes | JSON, shape: type[T]) -> T: ...
+
 
 MAX_DEPTH = 64
 """Nesting that the recursive parts of the codecs accept."""
@@ -49,6 +56,18 @@ def read_request(body: bytes | JSON, shape: type[T]) -> T:
         param = path.strip("`").removeprefix("$").removeprefix(".") or None
         where = f" at {param}" if param else ""
         raise BadRequest(f"invalid JSON{where}: {message}", param=param) from None
+
+
+def peek(body: bytes, shape: type[T]) -> T:
+    """
+    The few members of a client's JSON that `shape` knows, the others unseen: not even as UTF-8.
+
+    Raises: BadRequest.
+    """
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except _TROUBLE:
+        return read_request(body, shape)
 
 
 def read_reply(body: bytes | JSON, shape: type[T]) -> T:
@@ -123,6 +142,30 @@ def given(value: JSON) -> bool:
     """Whether a Raw field was there and not null."""
     data = bytes(value)
     return bool(data) and data != b"null"
+
+
+def read_closely(
+    wire: str, body: bytes | JSON, shape: type[T], read: Reader
+) -> tuple[T, Extras | None]:
+    """
+    `body` as `shape`, and what `extras_of` says of the members that the shape does not know.
+
+    Most objects have none: one parse is enough to see that.
+    Raises: what `read` raises.
+    """
+    struct: Any = shape
+    closed: type[T] = _closed(struct)
+    try:
+        return _read(body, closed), None
+    except _TROUBLE:
+        value = read(body, shape)
+    return value, extras_of(wire, body, frozenset(struct.__struct_encode_fields__))
+
+
+@cache
+def _closed(shape: Any) -> Any:
+    """`shape` without tolerance for members that it does not know."""
+    return msgspec.defstruct(shape.__name__, (), bases=(shape,), forbid_unknown_fields=True)
 
 
 def extras_of(wire: str, body: bytes | JSON, known: frozenset[str]) -> Extras | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -18,9 +18,7 @@ from aiproxy.wire import proofs
 from aiproxy.wire.anthropic import shapes
 from aiproxy.wire.anthropic.fallback import fallback_text
 from aiproxy.wire.anthropic.shapes import FAMILY, NAME
-from aiproxy.wire.jsontext import copied, extras_of, given, text_of, try_read
-
-T = TypeVar("T")
+from aiproxy.wire.jsontext import Reader, copied, given, read_closely, text_of, try_read
 
 NO_PROOF = proofs.tagged(ir.Proof("none", ""), FAMILY)
 """
@@ -37,12 +35,6 @@ _CALLED_BY_MODEL = {"type": "direct"}
 
 _SIGNS_CALLS = "gemini"
 """The only vendor whose proofs belong to tool calls; on this wire they come as empty thoughts."""
-
-
-class Reader(Protocol):
-    """`jsontext.read_request` or `read_reply`: how JSON is read and what is raised."""
-
-    def __call__(self, body: bytes | ir.JSON, shape: type[T]) -> T: ...
 
 
 def parts_of(blocks: Sequence[ir.JSON], read: Reader) -> tuple[ir.Part, ...]:
@@ -87,8 +79,10 @@ def web_citation(cited: shapes.Cited | None) -> ir.Citation | None:
 
 
 def _text(block: ir.JSON, read: Reader) -> ir.Part:
-    shape = read(block, shapes.TextBlock)
-    fields = dict(_extra(block, shapes.TextBlock))
+    shape, extras = read_closely(NAME, block, shapes.TextBlock, read)
+    if extras is None and not given(shape.citations):
+        return ir.Text(shape.text)
+    fields = _fields(extras)
     cited: list[ir.Citation] = []
     if given(shape.citations):
         fields["citations"] = copied(shape.citations)
@@ -98,18 +92,18 @@ def _text(block: ir.JSON, read: Reader) -> ir.Part:
 
 
 def _image(block: ir.JSON, read: Reader) -> ir.Part | None:
-    source = _source(read(block, shapes.ImageBlock).source, read)
+    shape, extras = read_closely(NAME, block, shapes.ImageBlock, read)
+    source = _source(shape.source, read)
     if source is None or isinstance(source, ir.PlainText):
         return None
-    return ir.Media("image", source, extras=_extras(_extra(block, shapes.ImageBlock)))
+    return ir.Media("image", source, extras=extras)
 
 
 def _document(block: ir.JSON, read: Reader) -> ir.Part | None:
-    shape = read(block, shapes.DocumentBlock)
+    shape, extras = read_closely(NAME, block, shapes.DocumentBlock, read)
     source = _source(shape.source, read)
     if source is None:
         return None
-    extras = _extras(_extra(block, shapes.DocumentBlock))
     return ir.Media("document", source, name=shape.title or "", extras=extras)
 
 
@@ -131,8 +125,7 @@ def _source(value: ir.JSON, read: Reader) -> ir.Source | None:
 
 
 def _thinking(block: ir.JSON, read: Reader) -> ir.Part:
-    shape = read(block, shapes.ThinkingBlock)
-    extras = _extras(_extra(block, shapes.ThinkingBlock))
+    shape, extras = read_closely(NAME, block, shapes.ThinkingBlock, read)
     return ir.Reasoning(shape.thinking or "", proof_of(shape.signature), extras=extras)
 
 
@@ -142,19 +135,18 @@ def _redacted(block: ir.JSON, read: Reader) -> ir.Part:
 
 
 def _tool_use(block: ir.JSON, read: Reader) -> ir.Part:
-    shape = read(block, shapes.ToolUseBlock)
+    shape, extras = read_closely(NAME, block, shapes.ToolUseBlock, read)
     arguments = text_of(shape.input) if given(shape.input) else "{}"
-    fields = dict(_extra(block, shapes.ToolUseBlock))
+    fields = _fields(extras)
     if "caller" in fields and try_read(fields["caller"], dict[str, object]) == _CALLED_BY_MODEL:
         del fields["caller"]
-    extras = _extras(fields)
-    return ir.ToolCall(shape.id, shape.name, arguments, extras=extras)
+    return ir.ToolCall(shape.id, shape.name, arguments, extras=_extras(fields))
 
 
 def _tool_result(block: ir.JSON, read: Reader) -> ir.Part:
     """What is neither text nor medium in a result is shown as text, and kept in the extras."""
-    shape = read(block, shapes.ToolResultBlock)
-    fields = dict(_extra(block, shapes.ToolResultBlock))
+    shape, extras = read_closely(NAME, block, shapes.ToolResultBlock, read)
+    fields = _fields(extras)
     content: list[ir.Part] = []
     for part in content_of(shape.content, read):
         if isinstance(part, ir.Text | ir.Media):
@@ -206,9 +198,8 @@ def _proof_of_call(part: ir.Part | None, late: bool) -> ir.Proof | None:
     return part.proof if is_meant else None
 
 
-def _extra(block: ir.JSON, shape: type[msgspec.Struct]) -> tuple[tuple[str, ir.JSON], ...]:
-    extras = extras_of(NAME, block, shapes.known(shape))
-    return extras.fields if extras is not None else ()
+def _fields(extras: ir.Extras | None) -> dict[str, ir.JSON]:
+    return {} if extras is None else dict(extras.fields)
 
 
 def _extras(fields: Any) -> ir.Extras | None:

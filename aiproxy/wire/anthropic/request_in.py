@@ -15,7 +15,7 @@ from aiproxy.wire.anthropic.shapes import NAME
 from aiproxy.wire.anthropic.vendortools import vendor_tool
 from aiproxy.wire.contract import Head
 from aiproxy.wire.hosted import scope_of
-from aiproxy.wire.jsontext import copied, extras_of, given, raw, read_request
+from aiproxy.wire.jsontext import copied, extras_of, given, peek, raw, read_closely, read_request
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ _PARTLY = (("output_config", shapes.OutputConfig), ("metadata", shapes.MetadataS
 
 def head(body: bytes, path: str) -> Head:
     """The routing view. Raises: BadRequest when there is no model in it."""
-    shape = read_request(body, shapes.HeadShape)
+    shape = peek(body, shapes.HeadShape)
     if not shape.model:
         raise BadRequest("model is missing", param="model")
     is_count = path.partition("?")[0].endswith(_COUNT_PATH)
@@ -51,7 +51,7 @@ def decode_request(body: bytes, path: str) -> ir.Request:
     Shape: {"model", "max_tokens", "system", "messages": [{"role", "content"}], "tools", ...}
     Raises: BadRequest, naming the field at fault.
     """
-    shape = read_request(body, shapes.RequestShape)
+    shape, unknown = read_closely(NAME, body, shapes.RequestShape, read_request)
     if not shape.messages:
         raise BadRequest("messages is empty", param="messages")
     config = _object(shape.output_config, shapes.OutputConfig, "output_config")
@@ -76,13 +76,15 @@ def decode_request(body: bytes, path: str) -> ir.Request:
         output_format=output_format,
         user=metadata.user_id or "",
         service_tier=shape.service_tier or "",
-        extras=_extras(body, shape, rest),
+        extras=_extras(unknown, shape, rest),
     )
 
 
 def _turn(at: int, message: ir.JSON) -> ir.Turn:
     where = f"messages[{at}]"
-    shape = _at(where, lambda: read_request(message, shapes.MessageShape))
+    shape, extras = _at(
+        where, lambda: read_closely(NAME, message, shapes.MessageShape, read_request)
+    )
     role: ir.Role
     match shape.role:
         case "user" | "assistant" | "system" | "developer":
@@ -92,7 +94,7 @@ def _turn(at: int, message: ir.JSON) -> ir.Turn:
     if not given(shape.content):
         raise BadRequest(f"no content at {where}", param=f"{where}.content")
     parts = _at(f"{where}.content", lambda: content_of(shape.content, read_request))
-    return ir.Turn(role, parts, extras_of(NAME, message, shapes.known(shapes.MessageShape)))
+    return ir.Turn(role, parts, extras)
 
 
 def _tool(at: int, tool: ir.JSON) -> ir.Tool | ir.HostedTool:
@@ -105,13 +107,13 @@ def _tool(at: int, tool: ir.JSON) -> ir.Tool | ir.HostedTool:
         ours = next((word for word in _HOSTED_KINDS if kind.startswith(word)), kind)
         scope = scope_of(tool) if ours == "web_search" else ir.SearchScope()
         return ir.HostedTool(NAME, ours, copied(tool), scope)
-    shape = _at(where, lambda: read_request(tool, shapes.ToolShape))
+    shape, extras = _at(where, lambda: read_closely(NAME, tool, shapes.ToolShape, read_request))
     return ir.Tool(
         shape.name,
         shape.description or "",
         copied(shape.input_schema) if given(shape.input_schema) else None,
         strict=shape.strict,
-        extras=extras_of(NAME, tool, shapes.known(shapes.ToolShape)),
+        extras=extras,
     )
 
 
@@ -171,7 +173,7 @@ def _format(
 
 
 def _extras(
-    body: bytes, shape: shapes.RequestShape, rest: Mapping[str, ir.JSON]
+    unknown: ir.Extras | None, shape: shapes.RequestShape, rest: Mapping[str, ir.JSON]
 ) -> ir.Extras | None:
     """
     Top-level members that nothing above reads.
@@ -179,8 +181,7 @@ def _extras(
     Unread members of an object that is otherwise understood are named with a dot:
     "output_config.task_budget".
     """
-    top = extras_of(NAME, body, shapes.known(shapes.RequestShape))
-    fields = dict(top.fields) if top is not None else {}
+    fields = dict(unknown.fields) if unknown is not None else {}
     for name, understood in _PARTLY:
         unread = extras_of(NAME, getattr(shape, name), shapes.known(understood))
         for key, value in unread.fields if unread is not None else ():

@@ -34,7 +34,7 @@ _MODES: dict[str, Literal["auto", "any", "none"]] = {
 
 def head(body: bytes, path: str) -> Head:
     """The routing view. Shape: {"model", "stream"}. Raises: BadRequest."""
-    seen = jsontext.read_request(body, shapes.Head)
+    seen = jsontext.peek(body, shapes.Head)
     return Head(_model(seen.model), bool(seen.stream))
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.contract import Head, Operation
-from aiproxy.wire.jsontext import copied, extras_of, given, raw, read_request
+from aiproxy.wire.jsontext import copied, extras_of, given, peek, raw, read_request
 from aiproxy.wire.responses import shapes, tools
 from aiproxy.wire.responses.content import read_at
 from aiproxy.wire.responses.history import decode_input
@@ -34,7 +34,7 @@ def head(body: bytes, path: str) -> Head:
 
     Raises: BadRequest when the body is no JSON object or names no model.
     """
-    shape = read_request(body, shapes.HeadObject)
+    shape = peek(body, shapes.HeadObject)
     if not shape.model:
         raise BadRequest("model is missing", param="model")
     operation = _operation(path)
