@@ -16,11 +16,11 @@ from __future__ import annotations
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Site
 
-from aiproxy.simulator.demo import DEMO_CONFIG
+from aiproxy.simulator.demo import DEMO_CONFIG, DEMO_LOGINS
 from aiproxy.simulator.record import Received, Record
 from aiproxy.simulator.service import Simulator
 
-__all__ = ["DEMO_CONFIG", "Received", "Record", "Simulator", "site"]
+__all__ = ["DEMO_CONFIG", "DEMO_LOGINS", "Received", "Record", "Simulator", "site"]
 
 
 def site(clock: IReactorTime | None = None) -> Site:

@@ -7,7 +7,6 @@ bound before twistd forks, writes its pid file or opens its log, so that a taken
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import time
@@ -23,14 +22,13 @@ from zope.interface import implementer
 from aiproxy import __version__
 from aiproxy.errors import SettingsError
 from aiproxy.logs import LineObserver, Sink, StreamSink, open_sink
-from aiproxy.providers import API_TYPES
-from aiproxy.services import reloader
 from aiproxy.services.logincheck import described
-from aiproxy.settings import Settings, Source, is_loopback, parse, summary
+from aiproxy.settings import Settings, is_loopback, summary
 from aiproxy.tap.configuration import read
 from aiproxy.tap.daemon import Daemon
+from aiproxy.tap.demo import demo
 from aiproxy.tap.team import Team
-from aiproxy.web import Listener, bound, shown
+from aiproxy.web import bound, shown
 from aiproxy.workers import LISTENING, lines
 
 _CHATTER = frozenset(
@@ -105,7 +103,9 @@ def makeService(options: Options) -> Service:
     from twisted.internet import reactor
 
     if options["demo"]:
-        return _demo(reactor)
+        stderr = StreamSink()
+        _events.observer = LineObserver(stderr)
+        return demo(reactor, stderr)
     path = os.path.abspath(options["config"])
     settings = _load(path)
     if options["worker"]:
@@ -180,36 +180,3 @@ def _sink(settings: Settings) -> Sink:
     except OSError as error:
         reason = error.strerror or "not possible"
         raise SystemExit(f"aiproxy: cannot write {settings.log.file}: {reason}") from None
-
-
-def _demo(reactor: Any) -> Daemon:
-    """A proxy and a simulated upstream in one process, and a line to try them with."""
-    # Only here: nothing of it belongs into a process that serves real clients.
-    from aiproxy import simulator
-
-    upstream = _bound("127.0.0.1", 0)
-    text = simulator.DEMO_CONFIG.replace("{port}", str(upstream.getsockname()[1]))
-    settings = parse(text, Source("demo.yaml", {}, reloader.read_text, API_TYPES))
-    try:
-        listening = bound(settings.bind, settings.port)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        print(f"{shown(settings.bind, settings.port)} is taken, the demo goes to another port.")
-        listening = _bound(settings.bind, 0)
-    sink = _sink(settings)
-    _events.observer = LineObserver(sink)
-    address = shown(*listening.getsockname()[:2])
-    print(_WELCOME.format(address=address), flush=True)
-    simulated = Listener(reactor, upstream, simulator.site())
-    return Daemon(reactor, settings, listening, sink, [simulated])
-
-
-_WELCOME = """\
-aiproxy answers on http://{address} from a simulated upstream; no account or key is needed.
-Try it:
-
-curl -N http://{address}/v1/messages -H 'content-type: application/json' \\
-  -d '{{"model": "echo", "max_tokens": 100, "stream": true,
-       "messages": [{{"role": "user", "content": "Hello"}}]}}'
-"""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest
 
+from aiproxy.providers import PROVIDERS
 from tests.integration.cases import ProgramCase, body, outside, upstream
 from tests.integration.http import get, post
 from tests.integration.logins import upstream_lines, write_login
@@ -207,5 +208,12 @@ class DemoTests(TwistdCase):
         answer = await post(found[1], body("anthropic", "echo", stream=True))
         self.assertEqual(answer.status, 200)
         self.assertIn(b"event: message_stop", answer.data)
+        served = set()
+        for _ in range(len(PROVIDERS) + 1):
+            answer = await post(found[1], body("anthropic", "echo", stream=True))
+            self.assertIn(b"event: message_stop", answer.data, answer.headers)
+            served.add(answer.headers["x-aiproxy-upstream"])
+        self.assertLessEqual({f"demo-{name}" for name in PROVIDERS}, served)
         self.assertEqual(await second.stop(), 0)
         self.assertEqual(await first.stop(), 0)
+        self.assertEqual(list(Path(first.folder).glob(".aiproxy-demo-*")), [])
