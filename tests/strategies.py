@@ -13,13 +13,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
 from aiproxy import ir
 
 Strategy = st.SearchStrategy
+E = TypeVar("E")
 
 FAMILIES = ("anthropic", "openai", "gemini", "kiro")
 MODELS = ("m", "claude-opus-4-7", "claude-sonnet-4-5", "claude-3-haiku", "gpt-5", "gemini-3-pro")
@@ -212,7 +213,27 @@ def any_responses(draw: st.DrawFn) -> ir.Response:
         opaques(),
     )
     response = _ended(draw, _unique_ids(draw(st.lists(part, max_size=5))))
-    return replace(response, extras=draw(extras))
+    others = _others(draw, st.lists(part, max_size=2)) if draw(st.booleans()) else ()
+    return replace(response, extras=draw(extras), others=others)
+
+
+@st.composite
+def several(draw: st.DrawFn, family: str) -> ir.Response:
+    """Answers of the same kind as `responses`, one or more to one request."""
+    first = draw(responses(family))
+    part = st.builds(ir.Text, texts(min_size=1)) | _calls()
+    return replace(first, others=_others(draw, st.lists(part, max_size=3)))
+
+
+def _others(draw: st.DrawFn, parts: Strategy[list[Any]]) -> tuple[ir.Answer, ...]:
+    """Further answers; there may be gaps between their numbers."""
+    numbers = sorted(draw(st.sets(st.integers(1, 4), max_size=2)))
+    return tuple(_other(draw, number, draw(parts)) for number in numbers)
+
+
+def _other(draw: st.DrawFn, number: int, parts: Sequence[ir.Part]) -> ir.Answer:
+    ended = _ended(draw, _unique_ids(parts, f"call_{number}_"))
+    return ir.Answer(number, ended.parts, ended.stop, ended.stop_sequence)
 
 
 def opaques() -> Strategy[ir.Opaque]:
@@ -226,10 +247,10 @@ def opaques() -> Strategy[ir.Opaque]:
     )
 
 
-def _unique_ids(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
+def _unique_ids(parts: Sequence[ir.Part], prefix: str = "call_") -> tuple[ir.Part, ...]:
     seen = enumerate(parts)
     return tuple(
-        replace(part, id=f"call_{at}{part.id}") if isinstance(part, ir.ToolCall) else part
+        replace(part, id=f"{prefix}{at}{part.id}") if isinstance(part, ir.ToolCall) else part
         for at, part in seen
     )
 
@@ -255,17 +276,27 @@ def _ended(draw: st.DrawFn, parts: tuple[ir.Part, ...]) -> ir.Response:
 
 @st.composite
 def event_streams(draw: st.DrawFn, response: ir.Response) -> tuple[ir.Event, ...]:
-    """A legal stream that folds to `response`, in any deltas, also with several blocks open."""
-    whole = tuple(ir.unfold(response))
-    blocks: list[list[ir.Event]] = [[] for _ in response.parts]
-    for event in whole[1:-1]:
-        assert not isinstance(event, ir.Started | ir.Finished | ir.Broken)
+    """
+    A legal stream that folds to `response`, in any deltas.
+
+    Several blocks may be open at once, and several answers come in turns.
+    """
+    start, *_, end = ir.unfold(response)
+    answers: list[Sequence[ir.Event]] = [_answer_stream(draw, response.parts)]
+    for other in response.others:
+        events = (*_answer_stream(draw, other.parts), ir.Finished(other.stop, other.stop_sequence))
+        answers.append([ir.Other(other.number, event) for event in events])
+    return (start, *_interleaved(draw, answers), end)
+
+
+def _answer_stream(draw: st.DrawFn, parts: Sequence[ir.Part]) -> list[ir.BlockEvent]:
+    blocks: list[list[ir.BlockEvent]] = [[] for _ in parts]
+    for event in ir.unfold_parts(parts):
         blocks[event.index] += _fragments(draw, event)
-    order = _interleaved(draw, blocks) if draw(st.booleans()) else list(chain(*blocks))
-    return (whole[0], *order, whole[-1])
+    return _interleaved(draw, blocks) if draw(st.booleans()) else list(chain(*blocks))
 
 
-def _fragments(draw: st.DrawFn, event: ir.Event) -> list[ir.Event]:
+def _fragments(draw: st.DrawFn, event: ir.BlockEvent) -> list[ir.BlockEvent]:
     match event:
         case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta() | ir.ArgumentsDelta():
             pieces = split(event.text, draw(cuts()))
@@ -277,12 +308,12 @@ def _fragments(draw: st.DrawFn, event: ir.Event) -> list[ir.Event]:
             return [event]
 
 
-def _interleaved(draw: st.DrawFn, blocks: Sequence[Sequence[ir.Event]]) -> list[ir.Event]:
+def _interleaved(draw: st.DrawFn, blocks: Sequence[Sequence[E]]) -> list[E]:
     """Blocks begin in order; what follows a block's beginning may come at any later time."""
     random = draw(st.randoms(use_true_random=False))
     waiting = [list(block) for block in blocks if block]
-    begun: list[list[ir.Event]] = []
-    out: list[ir.Event] = []
+    begun: list[list[E]] = []
+    out: list[E] = []
     while waiting or begun:
         if waiting and (not begun or random.random() < 0.4):
             begun.append(waiting.pop(0))

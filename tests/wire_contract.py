@@ -34,6 +34,7 @@ from aiproxy.wire import errortext
 from tests import corpus, strategies
 from tests.damage import damaged, mutations
 from tests.wire import grammars
+from tests.wire.views import each_answer
 from tests.wire_corpus import CorpusContract, complaint
 
 _modest = settings(
@@ -53,9 +54,11 @@ class WireContract(CorpusContract):
     stream_error_kinds: the same for those that only a stream, which has no status, cannot tell.
     error_statuses: kinds whose status in this dialect is not `errortext.standard_status`.
     has_logprobs: whether an answer can tell how likely its tokens were.
+    gives_several: whether there can be several answers to one request.
     """
 
     has_logprobs = True
+    gives_several = False
 
     error_kinds: Mapping[ErrorKind, ErrorKind] = {}
     stream_error_kinds: Mapping[ErrorKind, ErrorKind] = {}
@@ -73,17 +76,29 @@ class WireContract(CorpusContract):
 
     def asked(self, response: ir.Response) -> ir.Request:
         """The request that `response` answers."""
-        names = {part.name for part in response.parts if isinstance(part, ir.ToolCall)}
+        answers = [response.parts, *(answer.parts for answer in response.others)]
+        names = {part.name for parts in answers for part in parts if isinstance(part, ir.ToolCall)}
+        numbers = [answer.number for answer in response.others]
         return ir.Request(
             wire=self.wire.NAME,
             model=response.model,
             stream=True,
             turns=(ir.Turn("user", (ir.Text("hello"),)),),
             tools=tuple(ir.Tool(name) for name in sorted(names)),
+            sampling=ir.Sampling(candidates=1 + max(numbers, default=0)),
             include_usage=True,
         )
 
     # ── shared steps ──
+
+    def answers(self) -> st.SearchStrategy[ir.Response]:
+        """What this wire can carry whole."""
+        family = self.wire.FAMILY
+        return strategies.several(family) if self.gives_several else strategies.responses(family)
+
+    def left(self, response: ir.Response) -> ir.Response:
+        """What is left of such answers, each by itself."""
+        return each_answer(response, self.normalised)
 
     def encoded(self, events: Sequence[ir.Event], request: ir.Request) -> bytes:
         encoder = self.wire.StreamEncoder(request)
@@ -107,14 +122,14 @@ class WireContract(CorpusContract):
         """What an encoder writes, cut anywhere, its decoder reads as the same answer."""
 
         @_modest
-        @given(st.data(), strategies.responses(self.wire.FAMILY), strategies.cuts())
+        @given(st.data(), self.answers(), strategies.cuts())
         def check(data: st.DataObject, response: ir.Response, cuts: list[int]) -> None:
             events = data.draw(strategies.event_streams(response))
             self.assertEqual(ir.fold(events), response)
             stream = self.encoded(events, self.asked(response))
             again = self.decoded(strategies.split(stream, cuts))
             self.assertIsNone(complaint(again))
-            self.assertEqual(ir.fold(again), self.normalised(response))
+            self.assertEqual(ir.fold(again), self.left(response))
 
         check()
 
@@ -122,13 +137,13 @@ class WireContract(CorpusContract):
         """A whole answer is read as it was written, and equals its stream."""
 
         @_modest
-        @given(strategies.responses(self.wire.FAMILY))
+        @given(self.answers())
         def check(response: ir.Response) -> None:
             request = self.asked(response)
             encoded = self.wire.encode_reply(response, request)
             self.assertEqual(encoded.status, 200)
             whole = self.wire.decode_reply(encoded.status, encoded.body)
-            self.assertEqual(whole, self.normalised(response))
+            self.assertEqual(whole, self.left(response))
             stream = self.encoded(tuple(ir.unfold(response)), request)
             self.assertEqual(ir.fold(self.decoded([stream])), whole)
 
@@ -150,9 +165,11 @@ class WireContract(CorpusContract):
             assert isinstance(streamed, ir.Response)
             assert isinstance(whole, ir.Response)
             self.assertEqual(streamed.stop, whole.stop)
+            wanted = _calls(response if self.gives_several else replace(response, others=()))
             for reply in (streamed, whole):
-                names = [part.name for part in reply.parts if isinstance(part, ir.ToolCall)]
-                self.assertEqual(len(names), len(_calls(response)))
+                self.assertEqual(_calls(reply), wanted)
+            is_lost = ir.Loss("candidates") in encoded.losses
+            self.assertEqual(is_lost, bool(response.others) and not self.gives_several)
 
         check()
 
@@ -162,8 +179,7 @@ class WireContract(CorpusContract):
         @_modest
         @given(st.data(), strategies.any_responses(), st.booleans())
         def check(data: st.DataObject, response: ir.Response, array: bool) -> None:
-            said = tuple(part for part in response.parts if not self._is_own_secret(part))
-            events = data.draw(strategies.event_streams(replace(response, parts=said)))
+            events = data.draw(strategies.event_streams(each_answer(response, self._public)))
             where = data.draw(st.integers(1, len(events)))
             if where < len(events):
                 error = ErrorReply(502, "upstream", "it broke")
@@ -173,9 +189,14 @@ class WireContract(CorpusContract):
 
         check()
 
-    def _is_own_secret(self, part: ir.Part) -> bool:
-        """What only the vendor has, and may have any form."""
-        return isinstance(part, ir.Opaque) and part.wire == self.wire.NAME
+    def _public(self, response: ir.Response) -> ir.Response:
+        """Without what only the vendor has, and may have any form."""
+        said = (
+            part
+            for part in response.parts
+            if not (isinstance(part, ir.Opaque) and part.wire == self.wire.NAME)
+        )
+        return replace(response, parts=tuple(said))
 
     def test_log_probabilities(self) -> None:
         """Those of a text come back, streamed and whole, or are reported as lost."""
@@ -219,7 +240,7 @@ class WireContract(CorpusContract):
         """A stream cut off at any byte is an error, unless all of the answer had come."""
 
         @_modest
-        @given(strategies.responses(self.wire.FAMILY), st.floats(0, 1))
+        @given(self.answers(), st.floats(0, 1))
         def check(response: ir.Response, where: float) -> None:
             stream = self.encoded(tuple(ir.unfold(response)), self.asked(response))
             try:
@@ -227,7 +248,7 @@ class WireContract(CorpusContract):
             except UpstreamProtocolError:
                 return
             self.assertIsNone(complaint(events))
-            left, wanted = ir.fold(events), self.normalised(response)
+            left, wanted = ir.fold(events), self.left(response)
             assert isinstance(left, ir.Response)
             self.assertEqual(replace(left, usage=None), replace(wanted, usage=None))
 
@@ -237,7 +258,7 @@ class WireContract(CorpusContract):
         """Once an answer has ended, no message brings anything more."""
 
         @_modest
-        @given(strategies.responses(self.wire.FAMILY))
+        @given(self.answers())
         def check(response: ir.Response) -> None:
             stream = self.encoded(tuple(ir.unfold(response)), self.asked(response))
             messages = sse.SSEDecoder().feed(stream)
@@ -253,7 +274,7 @@ class WireContract(CorpusContract):
     def test_damaged_streams(self) -> None:
         """Messages lost, doubled, reordered or replaced never raise anything unforeseen."""
 
-        anything = strategies.responses(self.wire.FAMILY) | strategies.any_responses()
+        anything = self.answers() | strategies.any_responses()
 
         @settings(_modest, max_examples=150)
         @given(st.data(), anything)
@@ -435,8 +456,10 @@ class WireContract(CorpusContract):
         asked = self.asked(response)
         encoder = self.wire.StreamEncoder(asked)
         beating = [encoder.encode(event) + self.wire.HEARTBEAT for event in ir.unfold(response)]
-        self.assertEqual(ir.fold(self.decoded(beating)), self.normalised(response))
+        self.assertEqual(ir.fold(self.decoded(beating)), self.left(response))
 
 
-def _calls(response: ir.Response) -> list[ir.ToolCall]:
-    return [part for part in response.parts if isinstance(part, ir.ToolCall)]
+def _calls(response: ir.Response) -> list[int]:
+    """How many there are in each answer."""
+    answers = [response.parts, *(answer.parts for answer in response.others)]
+    return [sum(isinstance(part, ir.ToolCall) for part in parts) for parts in answers]

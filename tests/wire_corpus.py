@@ -179,7 +179,8 @@ class CorpusContract(_Base):
                 events = self.decoded([case.stream or b""])
             except UpstreamProtocolError:
                 return
-            asked = ir.Request(self.wire.NAME, "m", True, (), include_usage=True)
+            several = ir.Sampling(candidates=(case.digest or {}).get("choices"))
+            asked = ir.Request(self.wire.NAME, "m", True, (), sampling=several, include_usage=True)
             encoder = self.wire.StreamEncoder(asked)
             data = [encoder.encode(event) for event in events]
             if case.digest is not None:
@@ -215,6 +216,7 @@ class CorpusContract(_Base):
             self.assertEqual(reply.kind, "content_policy")
             return
         assert isinstance(reply, ir.Response), reply
+        self.assertEqual(len(reply.others), digest.get("choices", 1) - 1)
         texts = [part.text for part in reply.parts if isinstance(part, ir.Text)]
         self.assertEqual("".join(texts), digest["text"])
         self.assertEqual(self.thinking_of(reply), digest["thinking"])
@@ -251,19 +253,41 @@ _KINDS: Mapping[type, type | tuple[type, ...]] = {
 
 def complaint(events: Sequence[ir.Event]) -> str | None:
     """What is illegal in a stream of events, None when it is a good one (maybe not yet ended)."""
+    answers: dict[int, list[ir.AnswerEvent]] = {0: []}
+    for at, event in enumerate(events):
+        if isinstance(event, ir.Finished | ir.Broken) and at != len(events) - 1:
+            return f"{event} is not the last"
+        if isinstance(event, ir.Broken):
+            continue
+        if isinstance(event, ir.Started) != (at == 0):
+            return f"{event} is event {at}"
+        if isinstance(event, ir.Other):
+            answers.setdefault(event.number, []).append(event.event)
+        elif not isinstance(event, ir.Started):
+            answers[0].append(event)
+    is_finished = bool(events) and isinstance(events[-1], ir.Finished)
+    for number, answer in answers.items():
+        wrong = _wrong_in(answer)
+        if wrong is not None:
+            return f"answer {number}: {wrong}"
+        end = answer[-1] if answer else None
+        if is_finished and not isinstance(end, ir.Finished):
+            return f"answer {number} is not finished"
+        if number and isinstance(end, ir.Finished) and (end.usage or end.extras):
+            return f"answer {number} counts for itself"
+    return None
+
+
+def _wrong_in(answer: Sequence[ir.AnswerEvent]) -> str | None:
+    """The same in one answer."""
     blocks: dict[int, ir.Part] = {}
     stopped: set[int] = set()
-    for at, event in enumerate(events):
-        if isinstance(event, ir.Finished | ir.Broken):
-            if at != len(events) - 1:
+    for at, event in enumerate(answer):
+        if isinstance(event, ir.Finished):
+            if at != len(answer) - 1:
                 return f"{event} is not the last"
-            if isinstance(event, ir.Finished) and set(blocks) != stopped:
+            if set(blocks) != stopped:
                 return f"blocks {set(blocks) - stopped} are not stopped"
-        elif isinstance(event, ir.Started):
-            if at:
-                return "started twice or late"
-        elif at == 0:
-            return f"{event} is before the start"
         elif isinstance(event, ir.BlockStarted):
             if event.index != len(blocks):
                 return f"block {event.index} begins as number {len(blocks)}"

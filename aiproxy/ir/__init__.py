@@ -19,6 +19,7 @@ from aiproxy.ir.folding import (
     is_empty,
     settled_stop,
     unfold,
+    unfold_parts,
 )
 from aiproxy.ir.parts import (
     JSON,
@@ -44,7 +45,10 @@ from aiproxy.ir.parts import (
     Uploaded,
 )
 from aiproxy.ir.reply import (
+    Answer,
+    AnswerEvent,
     ArgumentsDelta,
+    BlockEvent,
     BlockStarted,
     BlockStopped,
     Broken,
@@ -52,6 +56,7 @@ from aiproxy.ir.reply import (
     Event,
     Finished,
     LogprobsAdded,
+    Other,
     ProofAdded,
     ReasoningDelta,
     RefusalDelta,
@@ -78,7 +83,10 @@ from aiproxy.ir.request import (
 
 __all__ = [
     "JSON",
+    "Answer",
+    "AnswerEvent",
     "ArgumentsDelta",
+    "BlockEvent",
     "BlockStarted",
     "BlockStopped",
     "Broken",
@@ -97,6 +105,7 @@ __all__ = [
     "Media",
     "MediaKind",
     "Opaque",
+    "Other",
     "OutputFormat",
     "Part",
     "PlainText",
@@ -132,4 +141,5 @@ __all__ = [
     "is_empty",
     "settled_stop",
     "unfold",
+    "unfold_parts",
 ]

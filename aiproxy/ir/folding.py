@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -20,7 +21,9 @@ from aiproxy.ir.parts import (
     ToolResult,
 )
 from aiproxy.ir.reply import (
+    Answer,
     ArgumentsDelta,
+    BlockEvent,
     BlockStarted,
     BlockStopped,
     Broken,
@@ -28,6 +31,7 @@ from aiproxy.ir.reply import (
     Event,
     Finished,
     LogprobsAdded,
+    Other,
     ProofAdded,
     ReasoningDelta,
     RefusalDelta,
@@ -47,6 +51,8 @@ def is_content(event: Event) -> bool:
             return bool(event.text)
         case BlockStarted(block=ToolCall() | Media() | Opaque()) | ProofAdded():
             return True
+        case Other():
+            return is_content(event.event)
         case _:
             return False
 
@@ -78,16 +84,54 @@ def fold(events: Iterable[Event]) -> Reply:
     Raises: ValueError when they do not begin with Started or do not end in Finished or Broken.
     """
     start: Started | None = None
-    parts: dict[int, Part] = {}
-    texts: dict[int, list[str]] = {}
+    first = _Parts()
+    others: dict[int, _Parts] = defaultdict(_Parts)
+    answers: dict[int, Answer] = {}
     for event in events:
         match event:
             case Started():
                 start = event
+            case Broken():
+                return event.error
+            case Other(number, inner):
+                if isinstance(inner, Finished):
+                    parts = others[number].whole()
+                    answers[number] = Answer(number, parts, inner.stop, inner.stop_sequence)
+                else:
+                    others[number].add(inner)
+            case Finished():
+                if start is None:
+                    break
+                return Response(
+                    start.id,
+                    start.model,
+                    first.whole(),
+                    event.stop,
+                    event.stop_sequence,
+                    event.usage or start.usage,
+                    start.created,
+                    event.extras,
+                    tuple(answers[number] for number in sorted(answers)),
+                )
+            case _:
+                first.add(event)
+    raise ValueError("a stream of events begins with Started and ends with Finished or Broken")
+
+
+class _Parts:
+    """Those of one answer, as they grow."""
+
+    def __init__(self) -> None:
+        self._parts: dict[int, Part] = {}
+        self._texts: dict[int, list[str]] = {}
+
+    def add(self, event: BlockEvent) -> None:
+        parts = self._parts
+        match event:
             case BlockStarted():
-                parts[event.index], texts[event.index] = event.block, []
+                parts[event.index], self._texts[event.index] = event.block, []
             case TextDelta() | RefusalDelta() | ReasoningDelta() | ArgumentsDelta():
-                texts[event.index].append(event.text)
+                self._texts[event.index].append(event.text)
             case ProofAdded():
                 parts[event.index] = _with_proof(parts[event.index], event.proof)
             case CitationAdded():
@@ -96,23 +140,10 @@ def fold(events: Iterable[Event]) -> Reply:
                 parts[event.index] = _with_logprobs(parts[event.index], event.logprobs)
             case BlockStopped():
                 pass
-            case Broken():
-                return event.error
-            case Finished():
-                if start is None:
-                    break
-                whole = tuple(_with_text(parts[i], "".join(texts[i])) for i in sorted(parts))
-                return Response(
-                    start.id,
-                    start.model,
-                    whole,
-                    event.stop,
-                    event.stop_sequence,
-                    event.usage or start.usage,
-                    start.created,
-                    event.extras,
-                )
-    raise ValueError("a stream of events begins with Started and ends with Finished or Broken")
+
+    def whole(self) -> tuple[Part, ...]:
+        parts, texts = self._parts, self._texts
+        return tuple(_with_text(parts[i], "".join(texts[i])) for i in sorted(parts))
 
 
 def unfold(reply: Reply) -> Iterator[Event]:
@@ -121,12 +152,21 @@ def unfold(reply: Reply) -> Iterator[Event]:
         yield Broken(reply)
         return
     yield Started(reply.id, reply.model, reply.created, reply.usage)
-    for index, part in enumerate(reply.parts):
-        yield from _unfold_part(index, part)
+    yield from unfold_parts(reply.parts)
+    for answer in reply.others:
+        for event in unfold_parts(answer.parts):
+            yield Other(answer.number, event)
+        yield Other(answer.number, Finished(answer.stop, answer.stop_sequence))
     yield Finished(reply.stop, reply.stop_sequence, reply.usage, reply.extras)
 
 
-def _unfold_part(index: int, part: Part) -> Iterator[Event]:
+def unfold_parts(parts: Iterable[Part]) -> Iterator[BlockEvent]:
+    """The events of one answer, but for its end."""
+    for index, part in enumerate(parts):
+        yield from _unfold_part(index, part)
+
+
+def _unfold_part(index: int, part: Part) -> Iterator[BlockEvent]:
     match part:
         case Text():
             empty = replace(part, text="", citations=(), proof=None, logprobs=())

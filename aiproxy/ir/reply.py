@@ -27,10 +27,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """One of several answers to a request. number: from 0, that of a response's own parts."""
+
+    number: int
+    parts: tuple[Part, ...]
+    stop: StopReason
+    stop_sequence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """
     created: Unix seconds, 0 when the upstream does not say. usage: None when unknown.
     extras: what else it says of the answer, which an encoder for another wire reports as lost.
+    others: further answers, by rising number; id, model, usage and extras are those of all.
     """
 
     id: str
@@ -41,6 +52,7 @@ class Response:
     usage: Usage | None = None
     created: int = 0
     extras: Extras | None = None
+    others: tuple[Answer, ...] = ()
 
 
 Reply: TypeAlias = Response | ErrorReply
@@ -125,7 +137,11 @@ class BlockStopped:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Last event of a good stream; every block is stopped before it. extras: as in Response."""
+    """
+    Last event of a good stream; every block is stopped before it. extras: as in Response.
+
+    That of a further answer has neither usage nor extras, and comes before the first answer's.
+    """
 
     stop: StopReason
     stop_sequence: str = ""
@@ -140,9 +156,8 @@ class Broken:
     error: ErrorReply
 
 
-Event: TypeAlias = (
-    Started
-    | BlockStarted
+BlockEvent: TypeAlias = (
+    BlockStarted
     | TextDelta
     | RefusalDelta
     | ReasoningDelta
@@ -151,6 +166,19 @@ Event: TypeAlias = (
     | CitationAdded
     | LogprobsAdded
     | BlockStopped
-    | Finished
-    | Broken
 )
+"""What happens inside one answer."""
+
+AnswerEvent: TypeAlias = BlockEvent | Finished
+"""What one answer consists of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """An event of a further answer, which counts its own blocks. number: as in Answer."""
+
+    number: int
+    event: AnswerEvent
+
+
+Event: TypeAlias = Started | AnswerEvent | Other | Broken

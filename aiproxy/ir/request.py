@@ -153,3 +153,8 @@ class Request:
     include_usage: bool = False
     array: bool = False
     extras: Extras | None = None
+
+    @property
+    def answers(self) -> int:
+        """How many the client wants, at least one."""
+        return max(self.sampling.candidates or 1, 1)

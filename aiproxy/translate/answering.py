@@ -170,7 +170,8 @@ class Answering:
         """The answer; raises UpstreamRefused when it is an error in disguise, or empty."""
         if isinstance(said, ErrorReply):
             raise UpstreamRefused(said)
-        if not said.parts and ir.is_empty(said.stop, said.usage):
+        has_parts = said.parts or any(answer.parts for answer in said.others)
+        if not has_parts and ir.is_empty(said.stop, said.usage):
             raise UpstreamRefused(EMPTY)
         self.trail.first_event = self.clock.seconds()
         self.trail.usage = said.usage

@@ -77,8 +77,9 @@ class Collection(Watch, ABC):
 
     def _keep(self, event: ir.Event) -> None:
         self._notice(event)
-        if isinstance(event, ir.TextDelta | ir.ReasoningDelta | ir.ArgumentsDelta):
-            self._characters += len(event.text)
+        said = event.event if isinstance(event, ir.Other) else event
+        if isinstance(said, ir.TextDelta | ir.ReasoningDelta | ir.ArgumentsDelta):
+            self._characters += len(said.text)
         if self._characters > MAX_COLLECTED_CHARACTERS:
             raise UpstreamProtocolError(
                 f"the answer is longer than {MAX_COLLECTED_CHARACTERS} characters"

@@ -7,12 +7,15 @@ other kinds (see `names`). All of that is undone here, between a decoder and an 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 import msgspec
 
 from aiproxy import ir
+from aiproxy.wire.answers import of_other
 from aiproxy.wire.jsontext import try_read
 from aiproxy.wire.names import NameRule, ToolNames
 
@@ -21,6 +24,10 @@ class _Wrapped(msgspec.Struct):
     """What a custom tool's function stand-in is called with."""
 
     input: str
+
+
+_Held: TypeAlias = dict[int, tuple[ir.ToolKind, list[str]]]
+"""The calls of one answer whose arguments are not complete: what they become, and the pieces."""
 
 
 class ToolRestorer:
@@ -39,21 +46,30 @@ class ToolRestorer:
             for tool in own
             if tool.kind != "function" and not (tool.kind == "custom" and rule.custom)
         }
-        self._held: dict[int, tuple[ir.ToolKind, list[str]]] = {}
+        self._held: defaultdict[int, _Held] = defaultdict(dict)
 
-    def events(self, event: ir.Event) -> Iterator[ir.Event]:
+    def events(self, event: ir.Event) -> Iterable[ir.Event]:
         """`event` as the client shall see it: itself, nothing yet, or with what was held back."""
+        match event:
+            case ir.Started() | ir.Broken():
+                return (event,)
+            case ir.Other(number, inner):
+                return of_other(number, self._of_answer(inner, self._held[number]))
+            case _:
+                return self._of_answer(event, self._held[0])
+
+    def _of_answer(self, event: ir.AnswerEvent, held: _Held) -> Iterator[ir.AnswerEvent]:
         match event:
             case ir.BlockStarted(block=ir.ToolCall() as call):
                 restored = self._named(call)
                 if restored.kind != call.kind:
-                    self._held[event.index] = restored.kind, [call.arguments]
+                    held[event.index] = restored.kind, [call.arguments]
                     restored = replace(restored, arguments="")
                 yield replace(event, block=restored)
-            case ir.ArgumentsDelta() if event.index in self._held:
-                self._held[event.index][1].append(event.text)
-            case ir.BlockStopped() if event.index in self._held:
-                kind, pieces = self._held.pop(event.index)
+            case ir.ArgumentsDelta() if event.index in held:
+                held[event.index][1].append(event.text)
+            case ir.BlockStopped() if event.index in held:
+                kind, pieces = held.pop(event.index)
                 text = _unwrapped(kind, "".join(pieces))
                 if text:
                     yield ir.ArgumentsDelta(event.index, text)
@@ -63,7 +79,13 @@ class ToolRestorer:
 
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
-        return replace(response, parts=tuple(self._part(part) for part in response.parts))
+        others = tuple(
+            replace(answer, parts=self._parts(answer.parts)) for answer in response.others
+        )
+        return replace(response, parts=self._parts(response.parts), others=others)
+
+    def _parts(self, parts: Iterable[ir.Part]) -> tuple[ir.Part, ...]:
+        return tuple(self._part(part) for part in parts)
 
     def _part(self, part: ir.Part) -> ir.Part:
         if not isinstance(part, ir.ToolCall):

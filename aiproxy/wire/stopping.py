@@ -7,37 +7,60 @@ client gets nothing of that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from aiproxy import ir
+from aiproxy.wire.answers import of_other
 
 
 class StopCutter:
     """
-    Cuts one answer.
+    Cuts one reply, each of its answers for itself.
 
-    stop: none lets everything pass. What may be the beginning of one is held back.
-    cuts: whether it looks at texts at all.
+    stop: none lets everything pass. cuts: whether it looks at texts at all.
     """
 
     def __init__(self, stop: Sequence[str]) -> None:
-        self._stop = tuple(sequence for sequence in stop if sequence)
-        self._most = max((len(sequence) for sequence in self._stop), default=0) - 1
+        known = tuple(sequence for sequence in stop if sequence)
+        self._answers: defaultdict[int, _Cut] = defaultdict(lambda: _Cut(known))
+        self.cuts = bool(known)
+
+    def events(self, event: ir.Event) -> Iterable[ir.Event]:
+        """`event` as the client shall see it: itself, nothing, or with what was held back."""
+        if not self.cuts:
+            return (event,)
+        match event:
+            case ir.Started() | ir.Broken():
+                return (event,)
+            case ir.Other(number, inner):
+                return of_other(number, self._answers[number].events(inner))
+            case _:
+                return self._answers[0].events(event)
+
+    def response(self, response: ir.Response) -> ir.Response:
+        """The same for a whole answer."""
+        cut = ir.fold(seen for event in ir.unfold(response) for seen in self.events(event))
+        assert isinstance(cut, ir.Response)
+        return replace(cut, extras=response.extras)
+
+
+class _Cut:
+    """One answer. What may be the beginning of a stop sequence is held back."""
+
+    def __init__(self, stop: Sequence[str]) -> None:
+        self._stop = stop
+        self._most = max(len(sequence) for sequence in stop) - 1
         self._held: dict[int, str] = {}
         self._open: set[int] = set()
         self._found = ""
-        self.cuts = bool(self._stop)
 
-    def events(self, event: ir.Event) -> Iterator[ir.Event]:
-        """`event` as the client shall see it: itself, nothing, or with what was held back."""
-        if not self.cuts:
-            yield event
-            return
+    def events(self, event: ir.AnswerEvent) -> Iterator[ir.AnswerEvent]:
         match event:
             case ir.Finished() if self._found:
                 yield ir.Finished("stop_sequence", self._found, event.usage)
-            case ir.Started() | ir.Finished() | ir.Broken():
+            case ir.Finished():
                 yield event
             case _ if self._found:
                 return
@@ -53,13 +76,7 @@ class StopCutter:
                     self._open.add(event.index)
                 yield event
 
-    def response(self, response: ir.Response) -> ir.Response:
-        """The same for a whole answer."""
-        cut = ir.fold(seen for event in ir.unfold(response) for seen in self.events(event))
-        assert isinstance(cut, ir.Response)
-        return replace(cut, extras=response.extras)
-
-    def _text(self, index: int, text: str) -> Iterator[ir.Event]:
+    def _text(self, index: int, text: str) -> Iterator[ir.BlockEvent]:
         whole = self._held.pop(index, "") + text
         at, found = self._first(whole)
         if not found:

@@ -38,6 +38,14 @@ class FoldingTests(SynchronousTestCase):
         self.assertRaises(ValueError, ir.fold, (ir.Finished("end"),))
         self.assertRaises(ValueError, ir.fold, (ir.Started("i", "m"),))
 
+    def test_an_answer_without_its_end_is_none(self) -> None:
+        """A further answer that never ended is left out; one that says nothing is there."""
+        unended = ir.Other(1, ir.BlockStarted(0, ir.Text("")))
+        empty = ir.Other(2, ir.Finished("max_tokens"))
+        reply = ir.fold((ir.Started("i", "m"), unended, empty, ir.Finished("end")))
+        assert isinstance(reply, ir.Response)
+        self.assertEqual(reply.others, (ir.Answer(2, (), "max_tokens"),))
+
     def test_the_start_stands_in_for_missing_usage(self) -> None:
         """Usage known only at the start is the answer's usage."""
         usage = ir.Usage(input=7)
@@ -59,6 +67,12 @@ class ContentTests(SynchronousTestCase):
             ir.Finished("end"),
         ):
             self.assertFalse(ir.is_content(other))
+
+    def test_of_a_further_answer(self) -> None:
+        """What a client would miss of one answer it would miss of another."""
+        self.assertTrue(ir.is_content(ir.Other(1, ir.TextDelta(0, "x"))))
+        self.assertFalse(ir.is_content(ir.Other(1, ir.TextDelta(0, ""))))
+        self.assertFalse(ir.is_content(ir.Other(1, ir.Finished("end"))))
 
     def test_an_empty_answer_that_counted_tokens_was_meant(self) -> None:
         """A model may say nothing; an upstream that counts nothing has failed."""

@@ -170,7 +170,8 @@ CASES: Sequence[Case] = (
     Case(
         "several answers",
         {"chat": {"n": 2}, "gemini": {"generationConfig": {"candidateCount": 2}}},
-        {"anthropic": "this upstream gives one answer", "responses": "several answers",
+        {"chat": {"n": 2}, "gemini": {"generationConfig.candidateCount": 2},
+         "anthropic": "this upstream gives one answer", "responses": "several answers",
          "kiro": "this upstream gives one answer"},
     ),
     Case(

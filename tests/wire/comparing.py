@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
-from tests.wire.views import object_arguments, one_message
+from tests.wire.views import each_answer, object_arguments, one_message
 
 
 def comparable(wire: str, response: ir.Response) -> ir.Response:
@@ -18,8 +18,12 @@ def comparable(wire: str, response: ir.Response) -> ir.Response:
     Arguments of calls are what they mean, in the order of their keys. A stream shows in which order
     Chat's fields came. On Anthropic's wire a call's proof is an empty thought beside the call.
     """
+    return replace(each_answer(response, lambda one: _comparable(wire, one)), extras=None)
+
+
+def _comparable(wire: str, response: ir.Response) -> ir.Response:
     own = tuple(_meant(part) for part in response.parts)
-    response = replace(response, parts=own, extras=None)
+    response = replace(response, parts=own)
     if wire == "chat":
         return one_message(response, frozenset())
     if wire == "anthropic":

@@ -90,6 +90,8 @@ def asked(case: corpus.Case, upstream: str, client: str) -> ir.Request:
             plain = WIRES[client].decode_request(body, path_of(client, plain))
         except BadRequest:
             pass
+    elif case.digest is not None and "choices" in case.digest:
+        plain = replace(plain, sampling=ir.Sampling(candidates=case.digest["choices"]))
     return replace(plain, stream=case.stream is not None, array=False, include_usage=True)
 
 

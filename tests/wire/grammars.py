@@ -7,10 +7,12 @@ the reason.
 
 anthropic   message_start { content_block_start delta* content_block_stop }* message_delta
             message_stop; ping anywhere behind the first
-chat        role chunk, deltas*, finish chunk, [usage chunk], [DONE]
+chat        per choice { role chunk, deltas*, finish chunk } (choices may come in turns, the first
+            one begins), [usage chunk], [DONE]
 responses   created, in_progress, per item { added, its parts and deltas, done } (items may be open
             together), completed | incomplete | failed; sequence numbers from 0
-gemini      chunk* with parts, the last one with finishReason and usageMetadata
+gemini      per candidate chunk* with parts, the last one with finishReason (candidates may come in
+            turns); the last chunk of all is the first candidate's, with usageMetadata
 
 A stream may end in the dialect's error event instead, and then nothing follows it. Gemini's may
 also be the elements of a JSON array.
@@ -181,14 +183,13 @@ class _Anthropic(Machine):
 class _Chat(Machine):
     def __init__(self) -> None:
         self._shared: Any = None
-        self._calls: list[str] = []
-        self._finish: str | None = None
+        self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
 
     def read(self, name: str, value: Any) -> None:
         must(name == "", "an event has a name")
         if value == "[DONE]":
-            must(self._finish, "[DONE] without a finish reason")
+            must(self._is_finished(), "[DONE] without a finish reason")
             self.ended = True
             return
         if "error" in value:
@@ -202,25 +203,53 @@ class _Chat(Machine):
         self._shared = shared
         if value["choices"]:
             must(value.get("usage") is None, "usage beside a choice")
-            self._choice(value["choices"], first)
+            must(self._usage is None, "a choice behind the usage")
+            (choice,) = value["choices"]
+            must(choice["index"] >= 0 and first == (not self._choices), "a choice's number")
+            must(not first or choice["index"] == 0, "another choice is the first")
+            self._choices.setdefault(choice["index"], _Choice()).read(choice)
         else:
             self._counts(value["usage"])
 
-    def _choice(self, choices: Any, first: bool) -> None:
-        (choice,) = choices
-        must(choice["index"] == 0 and self._finish is None, "another choice, or too late")
+    def _is_finished(self) -> bool:
+        return bool(self._choices) and all(one.finish for one in self._choices.values())
+
+    def _counts(self, usage: Any) -> None:
+        must(self._is_finished() and self._usage is None, "usage too early, or twice")
+        self._usage = usage
+        must(usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"], "total")
+        details = usage["prompt_tokens_details"]
+        must(
+            details["cached_tokens"] + details["cache_write_tokens"] <= usage["prompt_tokens"],
+            "more was cached than there is",
+        )
+        reasoning = usage["completion_tokens_details"]["reasoning_tokens"]
+        must(reasoning <= usage["completion_tokens"], "more reasoning than output")
+
+
+class _Choice:
+    """One of Chat's answers."""
+
+    def __init__(self) -> None:
+        self.finish: str | None = None
+        self._begun = False
+        self._calls: list[str] = []
+
+    def read(self, choice: Any) -> None:
+        must(self.finish is None, "too late")
+        first, self._begun = not self._begun, True
         delta = choice["delta"]
         must(("role" in delta) == first, "the role is told first and once")
         if first:
             must(delta == {"role": "assistant", "content": ""}, "the first chunk")
-        self._finish = choice["finish_reason"]
-        if self._finish is not None:
+        self.finish = choice["finish_reason"]
+        if self.finish is not None:
             must(delta == {}, "the finish chunk says something")
-            must(self._finish in ("stop", "length", "tool_calls", "content_filter"), "finish")
-            must((self._finish == "tool_calls") <= bool(self._calls), "no call to wait for")
-            must(self._finish != "stop" or not self._calls, "calls, but a plain end")
+            must(self.finish in ("stop", "length", "tool_calls", "content_filter"), "finish")
+            must((self.finish == "tool_calls") <= bool(self._calls), "no call to wait for")
+            must(self.finish != "stop" or not self._calls, "calls, but a plain end")
             return
-        must(first or delta or choices[0].get("logprobs"), "a chunk says nothing")
+        must(first or delta or choice.get("logprobs"), "a chunk says nothing")
         for field in ("content", "reasoning_content", "refusal"):
             must(first or delta.get(field) != "", f"an empty {field}")
         for call in delta.get("tool_calls", ()):
@@ -238,18 +267,6 @@ class _Chat(Machine):
         field = {"function": "arguments", "custom": "input"}[kind]
         must(isinstance(call[kind][field], str), "arguments are text")
 
-    def _counts(self, usage: Any) -> None:
-        must(self._finish is not None and self._usage is None, "usage too early, or twice")
-        self._usage = usage
-        must(usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"], "total")
-        details = usage["prompt_tokens_details"]
-        must(
-            details["cached_tokens"] + details["cache_write_tokens"] <= usage["prompt_tokens"],
-            "more was cached than there is",
-        )
-        reasoning = usage["completion_tokens_details"]["reasoning_tokens"]
-        must(reasoning <= usage["completion_tokens"], "more reasoning than output")
-
 
 # ── Gemini ──
 
@@ -257,7 +274,7 @@ class _Chat(Machine):
 class _Gemini(Machine):
     def __init__(self) -> None:
         self._identity: Any = None
-        self._said = False
+        self._finished: dict[int, bool] = {}
 
     def read(self, name: str, value: Any) -> None:
         must(name == "", "an event has a name")
@@ -270,16 +287,19 @@ class _Gemini(Machine):
         must(self._identity in (None, identity) and all(identity[:2]), "id or model change")
         self._identity = identity
         (candidate,) = value["candidates"]
-        must(candidate["index"] == 0 and candidate["content"]["role"] == "model", "candidate")
-        last = "finishReason" in candidate
-        must(last or "usageMetadata" not in value, "usage before the end")
+        number, last = candidate["index"], "finishReason" in candidate
+        must(number >= 0 and candidate["content"]["role"] == "model", "candidate")
+        must(not self._finished.get(number), "a candidate goes on behind its end")
+        self._finished[number] = last
+        self.ended = last and number == 0
+        must(self.ended or "usageMetadata" not in value, "usage before the end")
         must(last or "groundingMetadata" not in candidate, "sources before the end")
         parts = candidate["content"]["parts"]
         must(parts, "no parts")
         for part in parts:
             self._part(part, last)
-        if last:
-            self.ended = True
+        if self.ended:
+            must(all(self._finished.values()), "a candidate has no end")
             usage = value.get("usageMetadata")
             if usage is not None:
                 self._counts(usage)

@@ -65,6 +65,16 @@ def _output(text: str = "So they say.", **more: object) -> Object:
     return {"type": "output_text", "text": text, "annotations": [], **more}
 
 
+_TWO_CHOICES = [
+    {"index": at, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    for at, text in enumerate(("Yes.", "No."))
+]
+_TWO_CANDIDATES = [
+    {"index": at, "content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}
+    for at, text in enumerate(("Yes.", "No."))
+]
+
+
 def _usage(*wires: str) -> dict[str, Object]:
     said = {"anthropic": [_text()], "chat": {}, "responses": message(_output())}
     return {wire: answer(wire, said[wire], usage=USAGE[wire]) for wire in wires}
@@ -517,6 +527,14 @@ ANSWERS: Sequence[Feature] = (
         "`phase` of a message",
         {"responses": answer("responses", [{**message(_output())[0], "phase": "commentary"}])},
         beside("phase"),
+    ),
+    Feature(
+        "several answers to one request",
+        {
+            "chat": answer("chat", {}, choices=_TWO_CHOICES),
+            "gemini": answer("gemini", [], candidates=_TWO_CANDIDATES),
+        },
+        lambda response: [(answer.number, answer.parts) for answer in response.others],
     ),
     Feature(
         "what a drawn image shows, in the vendor's words",

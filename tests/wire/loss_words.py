@@ -7,7 +7,7 @@ from collections.abc import Mapping
 MEANINGS: Mapping[str, str] = {
     "audio-output": "audio in an answer",
     "cache-key": "`prompt_cache_key`",
-    "candidates": "more than one answer to a request: only the first is given",
+    "candidates": "answers beyond those for which a client has asked, or can ask",
     "citations": "sources named for a text, or the wish for them, or their exact places",
     "custom-tool": "a tool that takes free text instead of JSON",
     "document-output": "a file in an answer",

@@ -139,7 +139,7 @@ class ProbeTests(SynchronousTestCase):
     def test_streams_lose_the_same(self) -> None:
         """An answer that is streamed is reported to lose what it loses as a whole."""
         for outcome in loss_table.answer_outcomes():
-            request = loss_table.decoded(outcome.target, PLAIN[outcome.target])
+            request = loss_table.asking(outcome.target)
             reply = loss_table.answered(outcome.source, outcome.feature.bodies[outcome.source])
             rule = OUTBOUND[outcome.source].TOOL_NAMES
             encoder = INBOUND[outcome.target].StreamEncoder(request)

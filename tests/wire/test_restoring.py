@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,26 @@ class ToolRestorerTests(SynchronousTestCase):
         whole = ToolRestorer(TOOLS, RULE).response(response)
         self.assertEqual(streamed, whole)
         self.assertEqual(whole.parts, (ir.ToolCall("c", "apply patch!", text, kind="custom"),))
+
+    def test_each_answer_by_itself(self) -> None:
+        """Calls in the same place of several answers are not mixed up, streamed and whole alike."""
+        parts = [(ir.ToolCall(str(at), sent(0), f'{{"input":"{at}"}}'),) for at in range(2)]
+        other = ir.Answer(1, parts[1], "tool_use")
+        response = ir.Response("i", "m", parts[0], "tool_use", others=(other,))
+        events = list(ir.unfold(response))
+        half = len(events) // 2
+        in_turns = [
+            events[0],
+            *chain.from_iterable(zip(events[1:half], events[half:-2], strict=True)),
+            *events[-2:],
+        ]
+        restorer = ToolRestorer(TOOLS, RULE)
+        streamed = ir.fold([seen for event in in_turns for seen in restorer.events(event)])
+        whole = ToolRestorer(TOOLS, RULE).response(response)
+        self.assertEqual(streamed, whole)
+        self.assertEqual(whole.parts, (ir.ToolCall("0", "apply patch!", "0", kind="custom"),))
+        restored = (ir.ToolCall("1", "apply patch!", "1", kind="custom"),)
+        self.assertEqual(whole.others[0].parts, restored)
 
     @given(st.sampled_from((1, 2)), strategies.json_objects())
     def test_names_come_back_and_arguments_stream(self, at: int, arguments: str) -> None:

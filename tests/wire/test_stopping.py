@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -52,6 +54,14 @@ class StopCutterTests(SynchronousTestCase):
         self.assertEqual(reason, "stop_sequence" if ends else "end")
         self.assertEqual(bool(sequence), bool(ends))
 
+    def test_each_answer_by_itself(self) -> None:
+        """Where one answer is cut, another goes on."""
+        cutter = StopCutter(["END"])
+        other = ir.Answer(1, (ir.Text("cdENDef"),), "max_tokens")
+        response = ir.Response("i", "m", (ir.Text("abE"),), "end", others=(other,))
+        cut_at = ir.Answer(1, (ir.Text("cd"),), "stop_sequence", "END")
+        self.assertEqual(cutter.response(response), replace(response, others=(cut_at,)))
+
     @given(st.data(), strategies.any_responses(), st.lists(strategies.texts(1, 2), max_size=3))
     def test_streamed_equals_whole(
         self, data: st.DataObject, response: ir.Response, stop: list[str]
@@ -62,5 +72,5 @@ class StopCutterTests(SynchronousTestCase):
         events = [seen for event in ir.unfold(response) for seen in cutter.events(event)]
         streamed = ir.fold(events)
         assert isinstance(streamed, ir.Response)
-        self.assertEqual(streamed.parts, whole.parts)
+        self.assertEqual((streamed.parts, streamed.others), (whole.parts, whole.others))
         self.assertEqual((streamed.stop, streamed.usage), (whole.stop, whole.usage))

@@ -21,7 +21,23 @@ Declared = frozenset[str]
 def seen_by(wire: str, response: ir.Response, losses: Iterable[ir.Loss]) -> ir.Response:
     """`response` as a client of `wire` has it."""
     declared = frozenset(loss.feature for loss in losses)
-    return _VIEWS[wire](without_extras(wire, response, declared), declared)
+    if "candidates" in declared:
+        response = replace(response, others=())
+    return each_answer(
+        response, lambda one: _VIEWS[wire](without_extras(wire, one, declared), declared)
+    )
+
+
+def each_answer(response: ir.Response, change: Callable[[ir.Response], ir.Response]) -> ir.Response:
+    """`response` with each of its answers changed as if it were the only one."""
+    changed = change(replace(response, others=()))
+    others = []
+    for answer in response.others:
+        said, stop, sequence = answer.parts, answer.stop, answer.stop_sequence
+        alone = replace(response, parts=said, stop=stop, stop_sequence=sequence, others=())
+        own = change(alone)
+        others.append(ir.Answer(answer.number, own.parts, own.stop, own.stop_sequence))
+    return replace(changed, others=tuple(others))
 
 
 def without_extras(wire: str, response: ir.Response, declared: Declared) -> ir.Response:

@@ -79,7 +79,7 @@ class StreamEncoder:
                 return self._tool_use(event.index, input=event.text)
             case ir.BlockStopped():
                 return self._tool_use(event.index, stop=True)
-            case ir.CitationAdded() | ir.LogprobsAdded():
+            case ir.CitationAdded() | ir.LogprobsAdded() | ir.Other():
                 return b""
             case ir.Finished():
                 return _finish(event)

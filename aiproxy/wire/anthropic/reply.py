@@ -60,6 +60,8 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
         return EncodedReply(reply.status, error_body(reply))
     losses = Losses()
     own = losses.extras(NAME, reply.extras)
+    if reply.others:
+        losses.dropped("candidates")
     content = [
         block
         for at, part in enumerate(reply.parts)

@@ -228,7 +228,7 @@ def _refused(knobs: Mapping[str, Any], limits: Limits, plan: Plan) -> list[str]:
 def _report(request: ir.Request, losses: Losses) -> None:
     """What no field of the API stands for."""
     asked = request.sampling
-    if asked.candidates is not None and asked.candidates > 1:
+    if request.answers > 1:
         raise BadRequest("this upstream gives one answer at a time", param="n")
     absent = {
         "seed": asked.seed is not None,

@@ -10,7 +10,7 @@ The frequent events are spliced from bytes instead of printed from objects.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 from aiproxy import ir
 from aiproxy.framing import sse
@@ -43,18 +43,6 @@ _TEXT_FRAME = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
     b'"delta":{"type":"text_delta","text":%%b}}\n\n'
 )
-_BlockEvent: TypeAlias = (
-    ir.BlockStarted
-    | ir.TextDelta
-    | ir.RefusalDelta
-    | ir.ReasoningDelta
-    | ir.ArgumentsDelta
-    | ir.ProofAdded
-    | ir.CitationAdded
-    | ir.LogprobsAdded
-    | ir.BlockStopped
-)
-
 _STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 
 
@@ -92,7 +80,7 @@ class StreamEncoder:
         self._usage: ir.Usage | None = None
         self._next = 0
         self._current: _Block | None = None
-        self._waiting: dict[int, list[_BlockEvent]] = {}
+        self._waiting: dict[int, list[ir.BlockEvent]] = {}
         self._said = -1
         self._frame = b""
 
@@ -107,6 +95,9 @@ class StreamEncoder:
                 return self._finish(event)
             case ir.Broken():
                 return sse.encode(error_body(event.error), "error")
+            case ir.Other():
+                self._losses.dropped("candidates")
+                return b""
             case _:
                 return self._of_block(event)
 
@@ -127,7 +118,7 @@ class StreamEncoder:
 
     # ── one block after the other ──
 
-    def _of_block(self, event: _BlockEvent) -> bytes:
+    def _of_block(self, event: ir.BlockEvent) -> bytes:
         """An event of the current block is written, one of a later block waits."""
         current = self._current
         if current is not None and current.index != event.index:
@@ -147,7 +138,7 @@ class StreamEncoder:
                 out += self._write(event)
         return out
 
-    def _write(self, event: _BlockEvent) -> bytes:
+    def _write(self, event: ir.BlockEvent) -> bytes:
         if isinstance(event, ir.BlockStarted):
             self._current = _Block(event.index, event.block)
             return self._begin(self._current)

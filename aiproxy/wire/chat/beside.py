@@ -19,13 +19,25 @@ def logprobs_of(choice: shapes.Choice) -> tuple[tuple[ir.Logprob, ...], tuple[ir
     return logprobs.read(found.content), logprobs.read(found.refusal)
 
 
+def is_error(value: ir.JSON) -> bool:
+    """Whether an `error` field tells of one."""
+    return jsontext.given(value) and bytes(value) not in (b"{}", b'""', b"false")
+
+
+def note_failure(leftovers: Leftovers, choice: shapes.Choice) -> None:
+    """That a further answer has failed: the others are none the worse for it."""
+    if is_error(choice.error):
+        leftovers.add("error", choice.error)
+        choice.finish_reason = choice.finish_reason or "error"
+
+
 def note_rest(leftovers: Leftovers, data: bytes) -> None:
     """The members of an answer or a chunk that nobody reads."""
     leftovers.note(data, shapes.COMPLETION_BOOKS)
     whole = jsontext.try_read(data, shapes.Raws)
     for raw_choice in (whole and whole.choices) or ():
         choice = jsontext.try_read(raw_choice, shapes.RawChoice)
-        if choice is None or choice.index:
+        if choice is None:
             continue
         leftovers.note(raw_choice, shapes.CHOICE_BOOKS)
         leftovers.note(choice.message, shapes.MESSAGE_BOOKS)

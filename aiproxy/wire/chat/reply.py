@@ -9,6 +9,7 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.wire import jsontext
 from aiproxy.wire import logprobs as openai_logprobs
+from aiproxy.wire.answers import numbered, wanted
 from aiproxy.wire.chat import beside, counting, message_parts, shapes
 from aiproxy.wire.chat.errors import NAME, decode_error, error_body
 from aiproxy.wire.chat.message_in import arguments_text, google_proof
@@ -34,43 +35,48 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
     if not 200 <= status < 300:
         return decode_error(status, body)
     seen = jsontext.read_reply(body, shapes.Completion)
-    if is_error(seen.error) or seen.object == "error":
+    if beside.is_error(seen.error) or seen.object == "error":
         return decode_error(status, body)
-    choice = first_choice(seen.choices)
-    if choice is None:
+    choices = dict(numbered(seen.choices or ()))
+    if 0 not in choices:
         raise UpstreamProtocolError("the upstream's answer has no choices")
-    if is_error(choice.error):
-        return decode_error(status, jsontext.write({"error": choice.error}))
-    message = choice.message or choice.delta
-    if message is None:
-        raise UpstreamProtocolError("the upstream's answer has no message")
-    parts = tuple(_parts(choice, message, str(seen.id or "")))
-    has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
+    if beside.is_error(choices[0].error):
+        return decode_error(status, jsontext.write({"error": choices[0].error}))
     leftovers = Leftovers(NAME)
     beside.note_rest(leftovers, body)
-    beside.note_proofs(leftovers, message)
+    reply_id = str(seen.id or "")
+    first, *others = (
+        _answer(number, choices[number], f"{reply_id}.{number}" if number else reply_id, leftovers)
+        for number in sorted(choices)
+    )
     return ir.Response(
-        id=str(seen.id or ""),
+        id=reply_id,
         model=seen.model or "",
-        parts=parts,
-        stop=counting.stop_of(choice.finish_reason, has_calls),
+        parts=first.parts,
+        stop=first.stop,
         usage=counting.decode_usage(seen.usage, seen.x_groq),
         created=int(seen.created or 0),
+        others=tuple(others),
         extras=leftovers.extras(),
     )
 
 
-def is_error(value: ir.JSON) -> bool:
-    """Whether an `error` field tells of one."""
-    return jsontext.given(value) and bytes(value) not in (b"{}", b'""', b"false")
+def _answer(number: int, choice: shapes.Choice, seed: str, leftovers: Leftovers) -> ir.Answer:
+    """seed: what the ids of calls are derived from where the upstream gives none."""
+    message = choice.message or choice.delta
+    if number:
+        beside.note_failure(leftovers, choice)
+    if message is None and beside.is_error(choice.error):
+        message = shapes.Delta()
+    if message is None:
+        raise UpstreamProtocolError("the upstream's answer has no message")
+    beside.note_proofs(leftovers, message)
+    parts = tuple(_parts(choice, message, seed))
+    has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
+    return ir.Answer(number, parts, counting.stop_of(choice.finish_reason, has_calls))
 
 
-def first_choice(choices: list[shapes.Choice] | None) -> shapes.Choice | None:
-    """The choice numbered 0; the hub holds one answer."""
-    return next((choice for choice in choices or () if not choice.index), None)
-
-
-def _parts(choice: shapes.Choice, message: shapes.Delta, reply_id: str) -> Iterator[ir.Part]:
+def _parts(choice: shapes.Choice, message: shapes.Delta, seed: str) -> Iterator[ir.Part]:
     of_text, of_refusal = beside.logprobs_of(choice)
     pieces = list(message_parts.content(message))
     thoughts = message_parts.thoughts(message) + "".join(
@@ -78,7 +84,7 @@ def _parts(choice: shapes.Choice, message: shapes.Delta, reply_id: str) -> Itera
     )
     if thoughts:
         yield ir.Reasoning(thoughts)
-    calls = list(_calls(message, reply_id))
+    calls = list(_calls(message, seed))
     text = "".join(t for is_thought, t in pieces if not is_thought)
     proof = google_proof(message.extra_content)
     if text or of_text:
@@ -96,9 +102,9 @@ def _parts(choice: shapes.Choice, message: shapes.Delta, reply_id: str) -> Itera
     yield from calls
 
 
-def _calls(message: shapes.Delta, reply_id: str) -> Iterator[ir.ToolCall]:
+def _calls(message: shapes.Delta, seed: str) -> Iterator[ir.ToolCall]:
     for at, call in enumerate(message.tool_calls or ()):
-        call_id = call.id or derived_id("call_", reply_id, at)
+        call_id = call.id or derived_id("call_", seed, at)
         proof = google_proof(call.extra_content)
         if call.custom is not None and call.custom.name:
             text = call.custom.input or ""
@@ -110,7 +116,7 @@ def _calls(message: shapes.Delta, reply_id: str) -> Iterator[ir.ToolCall]:
             raise UpstreamProtocolError("the upstream's answer calls a tool without a name")
     legacy = message.function_call
     if legacy is not None and legacy.name:
-        call_id = derived_id("call_", reply_id, "function_call")
+        call_id = derived_id("call_", seed, "function_call")
         yield ir.ToolCall(call_id, legacy.name, arguments_text(legacy.arguments))
 
 
@@ -123,26 +129,28 @@ def encode_reply(reply: ir.Reply, request: ir.Request | None) -> EncodedReply:
         return EncodedReply(*error_body(reply))
     losses = Losses()
     losses.extras(NAME, reply.extras)
-    message = _Message(losses)
-    for part in reply.parts:
-        message.add(part)
-    has_calls = bool(message.calls)
+    first = ir.Answer(0, reply.parts, reply.stop)
     body = {
         "id": reply.id,
         "object": "chat.completion",
         "created": reply.created,
         "model": reply.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": message.written(),
-                "logprobs": message.logprobs(),
-                "finish_reason": counting.finish_of(reply.stop, has_calls),
-            }
-        ],
+        "choices": [_choice(answer, losses) for answer in (first, *wanted(reply, request, losses))],
         "usage": counting.encode_usage(reply.usage),
     }
     return EncodedReply(200, jsontext.write(body), losses.seen())
+
+
+def _choice(answer: ir.Answer, losses: Losses) -> dict[str, Any]:
+    message = _Message(losses)
+    for part in answer.parts:
+        message.add(part)
+    return {
+        "index": answer.number,
+        "message": message.written(),
+        "logprobs": message.logprobs(),
+        "finish_reason": counting.finish_of(answer.stop, bool(message.calls)),
+    }
 
 
 class _Message:

@@ -243,8 +243,7 @@ def _limits(request: ir.Request, losses: Losses) -> dict[str, Any]:
         "n": sampling.candidates,
     }
     if request.wire != NAME:
-        _report(sampling, losses)
-        own = _likelihoods(request, losses)
+        own = _of_others(request, losses)
     if len(request.stop) > _MAX_STOPS:
         losses.approximated("stop")
     values: dict[str, Any] = {
@@ -284,6 +283,14 @@ def _reasons(request: ir.Request) -> bool:
     return not off and _REASONING_MODELS.match(request.model) is not None
 
 
+def _of_others(request: ir.Request, losses: Losses) -> dict[str, Any]:
+    """What clients of other wires want; vendors that have no `n` need not hear of a single one."""
+    if request.sampling.top_k is not None:
+        losses.dropped("top-k")
+    several = {"n": request.answers} if request.answers > 1 else {}
+    return {**_likelihoods(request, losses), **several}
+
+
 def _likelihoods(request: ir.Request, losses: Losses) -> dict[str, Any]:
     """Log probabilities, which OpenAI's models that reason refuse to tell."""
     sampling = request.sampling
@@ -293,14 +300,6 @@ def _likelihoods(request: ir.Request, losses: Losses) -> dict[str, Any]:
         losses.dropped("logprobs")
         return {}
     return {"logprobs": True, "top_logprobs": sampling.top_logprobs or None}
-
-
-def _report(sampling: ir.Sampling, losses: Losses) -> None:
-    """What a Chat upstream has no word for, or answers where the hub has no place for it."""
-    if sampling.top_k is not None:
-        losses.dropped("top-k")
-    if (sampling.candidates or 1) > 1:
-        losses.dropped("candidates")
 
 
 def _thinking(request: ir.Request, losses: Losses) -> dict[str, Any]:

@@ -1,144 +1,70 @@
 """
 Events as a client's Chat stream.
 
-Every chunk has the same id, created and model; the first names the role, exactly one has a finish
-reason, and `[DONE]` ends a good stream, never a broken one.
+Every chunk has the same id, created and model; of each choice the first names the role, exactly one
+has a finish reason, and `[DONE]` ends a good stream, never a broken one.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiproxy import ir
 from aiproxy.framing import sse
 from aiproxy.wire import jsontext
-from aiproxy.wire.chat import counting, message_parts
+from aiproxy.wire.chat import counting
+from aiproxy.wire.chat.choice_out import ChoiceWriter
 from aiproxy.wire.chat.errors import NAME, chunk_body
-from aiproxy.wire.chat.message_out import google_content
-from aiproxy.wire.chat.reply import logprobs_member
-from aiproxy.wire.closed import assert_never
-from aiproxy.wire.losses import Losses, feature_name
+from aiproxy.wire.losses import Losses
 
 DONE = b"data: [DONE]\n\n"
-
-
-class _Channel:
-    """
-    One text field of the message, written by one block at a time.
-
-    Chat runs all texts of an answer together, so when several blocks are open only the oldest
-    streams; the others are held until it stops.
-    """
-
-    def __init__(self, field: str) -> None:
-        self.field = field
-        self._open: list[int] = []
-        self._held: dict[int, list[str]] = {}
-        self._stopped: set[int] = set()
-
-    def start(self, index: int) -> None:
-        self._open.append(index)
-        self._held[index] = []
-
-    def add(self, index: int, text: str) -> str:
-        """What of `text` can be written now."""
-        if self._open and self._open[0] == index:
-            return text
-        if index in self._held:
-            self._held[index].append(text)
-        return ""
-
-    def stop(self, index: int) -> str:
-        """What can be written now that this block has ended."""
-        self._stopped.add(index)
-        free: list[str] = []
-        while self._open and self._open[0] in self._stopped:
-            del self._held[self._open.pop(0)]
-            if self._open:
-                held = self._held[self._open[0]]
-                free += held
-                held.clear()
-        return "".join(free)
-
-    def __contains__(self, index: int) -> bool:
-        return index in self._held
 
 
 class StreamEncoder:
     """
     The client's stream.
 
-    request: says whether the client wants the usage. losses: grows as it goes.
+    request: says whether the client wants the usage, and how many answers. losses: grows as it
+    goes.
     """
 
     content_type = "text/event-stream"
 
     def __init__(self, request: ir.Request) -> None:
         self._usage_wanted = request.include_usage
+        self._answers = request.answers
         self._losses = Losses()
         self.losses: list[ir.Loss] = []
         self._shared = b""
-        self._head = b""
-        self._tail = b',"finish_reason":null}]}\n\n'
-        self._text = _Channel("content")
-        self._thought = _Channel("reasoning_content")
-        self._refusal = _Channel("refusal")
-        self._calls: dict[int, int] = {}
-        self._custom: set[int] = set()
-        self._empty_calls: set[int] = set()
-        self._thoughts: dict[int, list[str]] = {}
-        self._text_proof = False
-        self._details = 0
-        self._images = 0
-        self._lengths: dict[int, int] = {}
-        self._citations: list[tuple[int, ir.Citation]] = []
-        self._logprobs: list[tuple[int, tuple[ir.Logprob, ...]]] = []
-        self._refusals: set[int] = set()
-        self._saying = -1
-        self._text_head = self._text_tail = b""
+        self._first = self._choice(0)
+        self._others: dict[int, ChoiceWriter] = {}
 
     def encode(self, event: ir.Event) -> bytes:
-        if type(event) is ir.TextDelta and event.index == self._saying and event.text:
-            self._lengths[event.index] += len(event.text)
-            return self._text_head + jsontext.write(event.text) + self._text_tail
-        self._saying = -1
-        out = b""
+        first = self._first
+        if type(event) is ir.TextDelta and event.index == first.saying and event.text:
+            # Most of what there is to say: without another call.
+            first.lengths[event.index] += len(event.text)
+            return first.text_head + jsontext.write(event.text) + first.text_tail
         match event:
-            case ir.TextDelta():
-                out = self._said(self._text, event.index, event.text)
-            case ir.ReasoningDelta():
-                self._thoughts[event.index].append(event.text)
-                out = self._said(self._thought, event.index, event.text)
-            case ir.RefusalDelta():
-                out = self._said(self._refusal, event.index, event.text)
-            case ir.ArgumentsDelta():
-                out = self._arguments(event.index, event.text)
+            case ir.ReasoningDelta() | ir.ArgumentsDelta():
+                return first.write(event)
             case ir.Started():
                 out = self._start(event)
-            case ir.BlockStarted():
-                out = self._block(event.index, event.block)
-            case ir.BlockStopped():
-                out = self._stop(event.index)
-            case ir.ProofAdded():
-                out = self._proof(event.index, event.proof)
-            case ir.CitationAdded():
-                self._citations.append((event.index, event.citation))
-            case ir.LogprobsAdded():
-                self._logprobs.append((event.index, event.logprobs))
             case ir.Finished():
                 out = self._finish(event)
             case ir.Broken():
                 out = sse.encode(chunk_body(event.error))
+            case ir.Other():
+                out = self._other(event.number, event.event)
             case _:
-                assert_never(event)
-        if isinstance(event, ir.BlockStarted | ir.ProofAdded):
+                out = first.write(event)
+        if isinstance(event, ir.BlockStarted | ir.ProofAdded | ir.Finished | ir.Other):
             self.losses = list(self._losses.seen())
         return out
 
-    # ── chunks ──
-
-    def _chunk(self, delta: dict[str, Any]) -> bytes:
-        return self._head + jsontext.write(delta) + self._tail
+    def _choice(self, number: int) -> ChoiceWriter:
+        head = b'%s,"choices":[{"index":%d,"delta":' % (self._shared, number)
+        usage = b',"usage":null' if self._usage_wanted else b""
+        tail = b',"finish_reason":null}]' + usage + b"}\n\n"
+        return ChoiceWriter(head, tail, self._losses)
 
     def _start(self, event: ir.Started) -> bytes:
         shared = {
@@ -147,146 +73,28 @@ class StreamEncoder:
             "created": event.created,
             "model": event.model,
         }
-        fixed = jsontext.write(shared)[:-1]
-        self._shared = b"data: " + fixed
-        if self._usage_wanted:
-            self._tail = b',"finish_reason":null}],"usage":null}\n\n'
-        self._head = self._shared + b',"choices":[{"index":0,"delta":'
-        self._text_head, self._text_tail = self._head + b'{"content":', b"}" + self._tail
-        return self._chunk({"role": "assistant", "content": ""})
+        self._shared = b"data: " + jsontext.write(shared)[:-1]
+        self._first = self._choice(0)
+        return self._first.begin()
+
+    def _other(self, number: int, event: ir.AnswerEvent) -> bytes:
+        """A further answer begins with its first event."""
+        if number >= self._answers:
+            self._losses.dropped("candidates")
+            return b""
+        out = b""
+        if number not in self._others:
+            self._others[number] = self._choice(number)
+            out = self._others[number].begin()
+        if isinstance(event, ir.Finished):
+            return out + self._others[number].end(event.stop)
+        return out + self._others[number].write(event)
 
     def _finish(self, event: ir.Finished) -> bytes:
         self._losses.extras(NAME, event.extras)
-        out = [self._annotations(), self._likelihoods()]
-        finish = counting.finish_of(event.stop, bool(self._calls))
-        tail = self._tail.replace(b"null", jsontext.write(finish), 1)
-        out.append(self._head + b"{}" + tail)
+        out = [self._first.end(event.stop)]
         if self._usage_wanted:
             usage = jsontext.write(counting.encode_usage(event.usage))
             out.append(self._shared + b',"choices":[],"usage":' + usage + b"}\n\n")
         out.append(DONE)
         return b"".join(out)
-
-    def _annotations(self) -> bytes:
-        """All citations at once, where OpenAI has them: clients merge such lists by position."""
-        entries: list[dict[str, Any]] = []
-        for index, citation in self._citations:
-            offset = sum(length for at, length in self._lengths.items() if at < index)
-            length = self._lengths.get(index, 0)
-            entry = message_parts.citation_entry(citation, offset, length, self._losses)
-            if entry is not None:
-                entries.append({"index": len(entries), **entry})
-        self.losses = list(self._losses.seen())
-        return self._chunk({"annotations": entries}) if entries else b""
-
-    def _likelihoods(self) -> bytes:
-        """All log probabilities at once, in the order of the texts, which may come interleaved."""
-        of_text: list[ir.Logprob] = []
-        of_refusal: list[ir.Logprob] = []
-        for index, found in sorted(self._logprobs, key=lambda added: added[0]):
-            (of_refusal if index in self._refusals else of_text).extend(found)
-        member = logprobs_member(of_text, of_refusal)
-        if member is None:
-            return b""
-        tail = b',"logprobs":' + jsontext.write(member) + self._tail
-        return self._head + b"{}" + tail
-
-    # ── blocks ──
-
-    def _block(self, index: int, block: ir.Part) -> bytes:
-        if isinstance(block, ir.Text | ir.Reasoning | ir.ToolCall):
-            self._losses.extras(NAME, block.extras)
-        match block:
-            case ir.Text():
-                return self._open(self._text, index, block.text)
-            case ir.Reasoning():
-                self._thoughts[index] = [block.text]
-                return self._open(self._thought, index, block.text)
-            case ir.Refusal():
-                self._refusals.add(index)
-                return self._open(self._refusal, index, block.text)
-            case ir.ToolCall():
-                return self._call(index, block)
-            case ir.Media():
-                return self._media(block)
-            case ir.Opaque(wire="chat", kind="audio"):
-                return self._chunk({"audio": block.raw})
-            case ir.Opaque() if block.fallback:
-                self._losses.approximated(feature_name(block.kind))
-                return self._open(self._text, index, block.fallback)
-            case ir.Opaque():
-                self._losses.dropped(feature_name(block.kind))
-            case ir.ToolResult():
-                self._losses.dropped("tool-result")
-            case _:
-                assert_never(block)
-        return b""
-
-    def _open(self, channel: _Channel, index: int, text: str) -> bytes:
-        channel.start(index)
-        return self._said(channel, index, text)
-
-    def _said(self, channel: _Channel, index: int, text: str) -> bytes:
-        now = channel.add(index, text)
-        if channel is self._text:
-            self._lengths[index] = self._lengths.get(index, 0) + len(text)
-            if now:
-                # What comes after it is most often more of the same.
-                self._saying = index
-        return self._chunk({channel.field: now}) if now else b""
-
-    def _stop(self, index: int) -> bytes:
-        if index in self._empty_calls:
-            return self._arguments(index, "{}")
-        for channel in (self._text, self._thought, self._refusal):
-            if index in channel:
-                now = channel.stop(index)
-                return self._chunk({channel.field: now}) if now else b""
-        return b""
-
-    def _media(self, media: ir.Media) -> bytes:
-        image = message_parts.image_entry(media)
-        if image is None:
-            self._losses.dropped(f"{media.kind}-output")
-            return b""
-        self._images += 1
-        return self._chunk({"images": [{"index": self._images - 1, **image}]})
-
-    def _proof(self, index: int, proof: ir.Proof) -> bytes:
-        if index in self._calls:
-            # OpenAI's own client insists on a `function` in each fragment of a function's call.
-            return self._call_chunk(index, "", google_content(proof))
-        if index in self._thoughts:
-            entry = message_parts.detail_entry("".join(self._thoughts[index]), proof, self._details)
-            self._details += 1
-            return self._chunk({"reasoning_details": [entry]})
-        if self._text_proof:
-            self._losses.dropped("reasoning-proof")
-            return b""
-        self._text_proof = True
-        return self._chunk(google_content(proof))
-
-    # ── tool calls ──
-
-    def _call(self, index: int, call: ir.ToolCall) -> bytes:
-        number = self._calls[index] = len(self._calls)
-        entry = message_parts.call_entry(call, call.arguments)
-        extra = google_content(call.proof) if call.proof is not None else {}
-        if call.kind == "custom":
-            self._custom.add(index)
-        elif not call.arguments:
-            self._empty_calls.add(index)
-        return self._chunk({"tool_calls": [{"index": number, **entry, **extra}]})
-
-    def _arguments(self, index: int, text: str) -> bytes:
-        if not text:
-            return b""
-        self._empty_calls.discard(index)
-        return self._call_chunk(index, text, {})
-
-    def _call_chunk(self, index: int, text: str, extra: dict[str, Any]) -> bytes:
-        """A fragment of a call that has begun."""
-        more: dict[str, Any] = {"function": {"arguments": text}}
-        if index in self._custom:
-            more = {"custom": {"input": text}}
-        return self._chunk({"tool_calls": [{"index": self._calls[index], **more, **extra}]})

@@ -8,11 +8,11 @@ from aiproxy.errors import UpstreamProtocolError
 from aiproxy.ir import (
     JSON,
     ArgumentsDelta,
+    BlockEvent,
     BlockStarted,
     BlockStopped,
     Citation,
     CitationAdded,
-    Event,
     LogprobsAdded,
     Opaque,
     Part,
@@ -44,7 +44,7 @@ class PartsReader:
 
     def __init__(self) -> None:
         self.has_calls = False
-        self._events: list[Event] = []
+        self._events: list[BlockEvent] = []
         self._count = 0
         self._open: Text | Reasoning | None = None
         self._proven = False
@@ -54,20 +54,21 @@ class PartsReader:
         self._citations: JSON = shapes.ABSENT
         self._logprobs: JSON = shapes.ABSENT
         self._arguments: PartialArguments | None = None
-        self._response_id = ""
+        self._seed = ""
 
-    def take(self) -> list[Event]:
+    def take(self) -> list[BlockEvent]:
         """The events since the last time."""
         events, self._events = self._events, []
         return events
 
-    def read(self, candidate: shapes.Candidate, response_id: str) -> None:
+    def read(self, candidate: shapes.Candidate, seed: str) -> None:
         """
         One candidate of one chunk.
 
+        seed: what the ids of calls are derived from where the upstream gives none.
         Raises: UpstreamProtocolError when a part is not one.
         """
-        self._response_id = response_id
+        self._seed = seed
         parts = candidate.content.parts if candidate.content is not None else None
         for value in parts or ():
             self._part(value)
@@ -199,7 +200,7 @@ class PartsReader:
     def _begin_call(self, call: shapes.FunctionCall, name: str, signature: str | None) -> None:
         self.has_calls = True
         arguments = text_of(call.args) if given(call.args) else ""
-        call_id = call.id or derived_id(INVENTED, self._response_id, self._count, name, arguments)
+        call_id = call.id or derived_id(INVENTED, self._seed, self._count, name, arguments)
         # The proof comes with the beginning: other dialects have to write it before the call.
         proof = proof_of(signature) if signature else None
         self._start(ToolCall(call_id, name, "", proof=proof))

@@ -18,6 +18,7 @@ import msgspec
 
 from aiproxy.ir import (
     ArgumentsDelta,
+    BlockEvent,
     BlockStarted,
     BlockStopped,
     Citation,
@@ -45,17 +46,6 @@ from aiproxy.wire.gemini.signatures import FAMILY, signature_for
 from aiproxy.wire.jsontext import arguments_object, raw, try_read
 from aiproxy.wire.losses import Losses, feature_name
 
-BlockEvent: TypeAlias = (
-    BlockStarted
-    | TextDelta
-    | RefusalDelta
-    | ReasoningDelta
-    | ArgumentsDelta
-    | ProofAdded
-    | CitationAdded
-    | LogprobsAdded
-    | BlockStopped
-)
 JSONPart: TypeAlias = dict[str, Any]
 
 

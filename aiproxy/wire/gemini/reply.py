@@ -9,23 +9,21 @@ from typing import Any
 from aiproxy.errors import ErrorReply, Native
 from aiproxy.framing import sse
 from aiproxy.ir import (
-    Finished,
+    Answer,
     Reply,
     Request,
-    Response,
-    Started,
     StopReason,
     Usage,
     fold,
-    unfold,
+    unfold_parts,
 )
-from aiproxy.ir.reply import Broken
+from aiproxy.wire.answers import wanted
 from aiproxy.wire.contract import EncodedReply
 from aiproxy.wire.gemini import logprobs
 from aiproxy.wire.gemini.citations import grounding
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.errors import decode_error, error_body
-from aiproxy.wire.gemini.parts_out import PartsWriter, joined
+from aiproxy.wire.gemini.parts_out import JSONPart, PartsWriter, joined
 from aiproxy.wire.gemini.stream_in import StreamDecoder
 from aiproxy.wire.jsontext import write
 from aiproxy.wire.losses import Losses
@@ -76,27 +74,28 @@ def encode_reply(reply: Reply, request: Request | None) -> EncodedReply:
         return EncodedReply(*error_body(reply))
     losses = Losses()
     losses.extras(NAME, reply.extras)
-    return EncodedReply(200, one_line(_whole(reply, losses)), losses.seen())
-
-
-def _whole(response: Response, losses: Losses) -> dict[str, Any]:
-    writer = PartsWriter(losses)
-    parts: list[dict[str, Any]] = []
-    for event in unfold(response):
-        if not isinstance(event, Started | Finished | Broken):
-            parts += writer.write(event)
-    parts = joined([*parts, *writer.close()]) or [{"text": ""}]
-    return {
-        "candidates": [
-            {
-                "content": {"parts": parts, "role": "model"},
-                **ending(response.stop, writer),
-                "index": 0,
-            }
-        ],
-        **counts(response.usage),
-        **identity(response.id, response.model, response.created),
+    first = Answer(0, reply.parts, reply.stop)
+    answers = (first, *wanted(reply, request, losses))
+    whole = {
+        "candidates": [_candidate(answer, losses) for answer in answers],
+        **counts(reply.usage),
+        **identity(reply.id, reply.model, reply.created),
     }
+    return EncodedReply(200, one_line(whole), losses.seen())
+
+
+def _candidate(answer: Answer, losses: Losses) -> dict[str, Any]:
+    writer = PartsWriter(losses)
+    parts: list[JSONPart] = []
+    for event in unfold_parts(answer.parts):
+        parts += writer.write(event)
+    said = content(joined([*parts, *writer.close()]) or [{"text": ""}])
+    return {"content": said, **ending(answer.stop, writer), "index": answer.number}
+
+
+def content(parts: list[JSONPart]) -> dict[str, Any]:
+    """What the model says in one candidate."""
+    return {"parts": parts, "role": "model"}
 
 
 def one_line(value: Any) -> bytes:

@@ -193,11 +193,9 @@ def _generation(request: Request, extras: dict[str, JSON], losses: Losses) -> di
     if request.wire == NAME:
         wanted["responseLogprobs"] = sampling.logprobs
         wanted["logprobs"] = sampling.top_logprobs
-    elif sampling.logprobs or sampling.top_logprobs:
-        wanted["responseLogprobs"] = True
-        wanted["logprobs"] = sampling.top_logprobs or None
-    if request.wire == NAME:
         wanted["candidateCount"] = sampling.candidates
+    else:
+        wanted.update(_of_others(request))
     out = {key: value for key, value in wanted.items() if value is not None}
     out.update(_format(request.output_format))
     if request.thinking is not None:
@@ -213,6 +211,15 @@ def _generation(request: Request, extras: dict[str, JSON], losses: Losses) -> di
     if rest is not None:
         out.update(try_read(rest, dict[str, msgspec.Raw]) or {})
     return out
+
+
+def _of_others(request: Request) -> dict[str, Any]:
+    """How many answers clients of other wires want, and whether with likelihoods."""
+    sampling = request.sampling
+    several = {"candidateCount": request.answers} if request.answers > 1 else {}
+    if not sampling.logprobs and not sampling.top_logprobs:
+        return several
+    return {"responseLogprobs": True, "logprobs": sampling.top_logprobs or None, **several}
 
 
 def _format(wanted: OutputFormat | None) -> dict[str, Any]:
@@ -231,10 +238,8 @@ def _tier(tier: str, losses: Losses) -> str:
 
 
 def _unsupported(request: Request, losses: Losses) -> None:
-    """What Gemini has no field for, or answers where the hub has no place for it."""
-    sampling, wanted = request.sampling, request.output_format
-    if request.wire != NAME and (sampling.candidates or 1) > 1:
-        losses.dropped("candidates")
+    """What Gemini has no field for."""
+    wanted = request.output_format
     if wanted is not None and wanted.description:
         losses.dropped("schema-description")
     if request.parallel_tool_calls is False:

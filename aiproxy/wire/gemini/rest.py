@@ -16,10 +16,8 @@ def note_rest(leftovers: Leftovers, data: bytes) -> None:
     for one in chunks:
         leftovers.note(one.prompt_feedback, shapes.FEEDBACK_BOOKS)
         for candidate in one.candidates or ():
-            read = try_read(candidate, shapes.RawCandidate)
-            if read is not None and not read.index:
-                leftovers.note(candidate, shapes.CANDIDATE_BOOKS)
-                _note_sources(leftovers, try_read(candidate, shapes.Candidate))
+            leftovers.note(candidate, shapes.CANDIDATE_BOOKS)
+            _note_sources(leftovers, try_read(candidate, shapes.Candidate))
 
 
 def _note_sources(leftovers: Leftovers, candidate: shapes.Candidate | None) -> None:

@@ -236,10 +236,6 @@ class LogprobsResult(Shape):
 # ── what is left over ──
 
 
-class RawCandidate(Shape):
-    index: int | None = None
-
-
 class RawChunk(Shape):
     """A chunk with its inside unread."""
 

@@ -14,14 +14,24 @@ from datetime import datetime, timezone
 
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.framing import sse
-from aiproxy.ir import Broken, Event, Finished, Started, StopReason, Usage, settled_stop
+from aiproxy.ir import (
+    BlockEvent,
+    Broken,
+    Event,
+    Finished,
+    Started,
+    StopReason,
+    Usage,
+    settled_stop,
+)
 from aiproxy.redaction import redact
+from aiproxy.wire.answers import numbered, of_other
 from aiproxy.wire.gemini import shapes
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.errors import error_in_band
 from aiproxy.wire.gemini.parts_in import PartsReader
 from aiproxy.wire.gemini.rest import note_rest
-from aiproxy.wire.jsontext import given, try_read
+from aiproxy.wire.jsontext import given, raw, try_read
 from aiproxy.wire.leftovers import Leftovers
 
 _MAX_JUNK = 3
@@ -74,15 +84,29 @@ _FAULTS = frozenset(
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=[.Z])")
 
 
+class _Answer:
+    """One candidate. finish: the last reason it named."""
+
+    def __init__(self) -> None:
+        self.parts = PartsReader()
+        self.finish = ""
+
+    def close(self) -> tuple[list[BlockEvent], StopReason]:
+        """What is left of it, and why it is over: without a reason the prompt was refused."""
+        self.parts.close()
+        stop = _STOPS.get(self.finish, "other") if self.finish else "filtered"
+        return self.parts.take(), settled_stop(stop, self.parts.has_calls)
+
+
 class StreamDecoder:
     """See `contract.StreamDecoder`."""
 
     def __init__(self) -> None:
-        self._parts = PartsReader()
+        self._first = _Answer()
+        self._others: dict[int, _Answer] = {}
         self._started = False
         self._ended = False
         self._junk = 0
-        self._finish = ""
         self._blocked = False
         self._usage: Usage | None = None
         self._response_id = ""
@@ -110,14 +134,19 @@ class StreamDecoder:
         if self._ended:
             return ()
         self._ended = True
-        if not self._started or not (self._finish or self._blocked):
+        answers = (self._first, *self._others.values())
+        if not self._started or not (self._blocked or all(answer.finish for answer in answers)):
             raise UpstreamProtocolError("the upstream's answer ends without a finish reason")
-        self._parts.close()
-        stop = _STOPS.get(self._finish, "other") if self._finish else "filtered"
-        stop = settled_stop(stop, self._parts.has_calls)
-        for name, value in self._parts.unplaced():
-            self._leftovers.add(name, value)
-        return [*self._parts.take(), Finished(stop, "", self._usage, self._leftovers.extras())]
+        rest, stop = self._first.close()
+        events: list[Event] = [*rest]
+        for number, answer in self._others.items():
+            rest, its_stop = answer.close()
+            events += of_other(number, (*rest, Finished(its_stop)))
+        for answer in answers:
+            for name, value in answer.parts.unplaced():
+                self._leftovers.add(name, value)
+        events.append(Finished(stop, "", self._usage, self._leftovers.extras()))
+        return events
 
     def _refuse(self, data: bytes) -> None:
         self._junk += 1
@@ -134,20 +163,33 @@ class StreamDecoder:
         feedback = chunk.prompt_feedback
         if feedback is not None and feedback.block_reason:
             self._blocked = True
-        candidate = _first(chunk.candidates)
-        if candidate is None and usage is None and feedback is None:
+        if not chunk.candidates and usage is None and feedback is None:
             return ()
         events: list[Event] = []
         if not self._started:
             events.append(self._start(chunk))
-        if candidate is not None:
-            self._parts.read(candidate, self._response_id)
-            events += self._parts.take()
-            reason = _reason(candidate.finish_reason)
-            if reason in _FAULTS:
-                return [*events, *self._break(_fault(reason, candidate.finish_message))]
-            self._finish = reason or self._finish
+        for number, candidate in numbered(chunk.candidates or ()):
+            self._candidate(number, candidate, events)
         return events
+
+    def _candidate(self, number: int, candidate: shapes.Candidate, events: list[Event]) -> None:
+        if self._ended:
+            return
+        if number:
+            answer = self._others.setdefault(number, _Answer())
+            answer.parts.read(candidate, f"{self._response_id}.{number}")
+            events += of_other(number, answer.parts.take())
+        else:
+            answer = self._first
+            answer.parts.read(candidate, self._response_id)
+            events += answer.parts.take()
+        reason = _reason(candidate.finish_reason)
+        if reason in _FAULTS and number:
+            # The others are none the worse for it.
+            self._leftovers.add("finishReason", raw(reason))
+        elif reason in _FAULTS:
+            events += self._break(_fault(reason, candidate.finish_message))
+        answer.finish = reason or answer.finish
 
     def _start(self, chunk: shapes.Chunk) -> Started:
         self._started = True
@@ -197,11 +239,6 @@ def seconds_of(instant: str | None) -> int:
     except ValueError:
         return 0
     return max(int(parsed.timestamp()), 0)
-
-
-def _first(candidates: Sequence[shapes.Candidate] | None) -> shapes.Candidate | None:
-    """The hub knows one answer: the candidate with index 0, which is often left out."""
-    return next((candidate for candidate in candidates or () if not candidate.index), None)
 
 
 def _reason(reason: str | int | None) -> str:

@@ -7,15 +7,27 @@ names and `[DONE]`), and for clients that did not ask for events one JSON array,
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from aiproxy.framing import sse
-from aiproxy.ir import Broken, Event, Finished, Loss, Request, Started
+from aiproxy.ir import (
+    AnswerEvent,
+    BlockEvent,
+    Broken,
+    Event,
+    Finished,
+    Loss,
+    Other,
+    Request,
+    Started,
+    StopReason,
+)
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.errors import error_body
-from aiproxy.wire.gemini.parts_out import JSONPart, PartsWriter
+from aiproxy.wire.gemini.parts_out import PartsWriter
 from aiproxy.wire.gemini.paths import wants_events
-from aiproxy.wire.gemini.reply import counts, ending, identity, one_line
+from aiproxy.wire.gemini.reply import content, counts, ending, identity, one_line
 from aiproxy.wire.losses import Losses
 
 _EVENTS = "text/event-stream"
@@ -30,7 +42,8 @@ class StreamEncoder:
         self.losses: list[Loss] = []
         self._array = request.array
         self._noted = Losses()
-        self._writer = PartsWriter(self._noted)
+        self._answers = request.answers
+        self._writers: defaultdict[int, PartsWriter] = defaultdict(lambda: PartsWriter(self._noted))
         self._identity: dict[str, Any] = {}
         self._begun = False
         self._ended = False
@@ -42,36 +55,48 @@ class StreamEncoder:
             case Started():
                 return self._start(event)
             case Finished():
-                return self._finish(event)
+                self._noted.extras(NAME, event.extras)
+                self._ended = True
+                out = self._finish(0, event.stop, counts(event.usage))
             case Broken():
                 self._ended = True
                 return self._framed(error_body(event.error)[1], last=True)
+            case Other():
+                out = self._other(event.number, event.event)
             case _:
-                parts = self._writer.write(event)
-                seen = self._noted.seen()
-                if len(seen) != len(self.losses):
-                    self.losses = list(seen)
-                return self._chunk(parts, {}, {}) if parts else b""
+                out = self._write(0, event)
+        seen = self._noted.seen()
+        if len(seen) != len(self.losses):
+            self.losses = list(seen)
+        return out
 
     def _start(self, event: Started) -> bytes:
         self._identity = identity(event.id, event.model, event.created)
         # An array is opened at once, so that whatever comes next is never its first element.
         return self._framed(one_line(self._identity)) if self._array else b""
 
-    def _finish(self, event: Finished) -> bytes:
-        parts = self._writer.close() or [{"text": ""}]
-        self._noted.extras(NAME, event.extras)
-        self.losses = list(self._noted.seen())
-        said = ending(event.stop, self._writer)
-        self._ended = True
-        return self._chunk(parts, said, counts(event.usage), last=True)
+    def _other(self, number: int, event: AnswerEvent) -> bytes:
+        if number >= self._answers:
+            self._noted.dropped("candidates")
+            return b""
+        if isinstance(event, Finished):
+            return self._finish(number, event.stop, {})
+        return self._write(number, event)
 
-    def _chunk(
-        self, parts: list[JSONPart], said: dict[str, Any], more: dict[str, Any], last: bool = False
-    ) -> bytes:
-        candidate = {"content": {"parts": parts, "role": "model"}, **said, "index": 0}
+    def _write(self, number: int, event: BlockEvent) -> bytes:
+        parts = self._writers[number].write(event)
+        return self._chunk({"content": content(parts), "index": number}, {}) if parts else b""
+
+    def _finish(self, number: int, stop: StopReason, more: dict[str, Any]) -> bytes:
+        """more: what the last chunk of all says besides."""
+        writer = self._writers[number]
+        said = content(writer.close() or [{"text": ""}])
+        candidate = {"content": said, **ending(stop, writer), "index": number}
+        return self._chunk(candidate, more)
+
+    def _chunk(self, candidate: dict[str, Any], more: dict[str, Any]) -> bytes:
         chunk = {"candidates": [candidate], **more, **self._identity}
-        return self._framed(one_line(chunk), last=last)
+        return self._framed(one_line(chunk), last=self._ended)
 
     def _framed(self, data: bytes, last: bool = False) -> bytes:
         if not self._array:

@@ -181,7 +181,7 @@ def _json_order(request: ir.Request, losses: Losses) -> list[str]:
 def _report(request: ir.Request, losses: Losses) -> None:
     """What no field of the service stands for."""
     asked, wanted = request.sampling, request.output_format
-    if asked.candidates is not None and asked.candidates > 1:
+    if request.answers > 1:
         raise BadRequest("this upstream gives one answer at a time", param="n")
     absent = {
         "max-output-tokens": request.max_output_tokens is not None,

@@ -157,7 +157,7 @@ def _limit(request: ir.Request, losses: Losses) -> int | None:
 def _sampling(request: ir.Request, losses: Losses) -> dict[str, Any]:
     """Raises BadRequest when several answers are asked for."""
     sampling = request.sampling
-    if (sampling.candidates or 1) > 1:
+    if request.answers > 1:
         raise BadRequest("several answers to one request are not supported by this upstream")
     absent = {
         "top-k": sampling.top_k,

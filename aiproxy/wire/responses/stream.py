@@ -84,6 +84,9 @@ class StreamEncoder:
                 return self._finish(event)
             case ir.Broken():
                 return self._break(event)
+            case ir.Other():
+                self._lost("candidates")
+                return b""
             case _:
                 raise assert_never(event)
 

@@ -96,6 +96,23 @@ class DecodeTests(SynchronousTestCase):
             assert isinstance(reply, ErrorReply)
             self.assertEqual((reply.status, reply.message), (502, "it broke"))
 
+    def test_several(self) -> None:
+        """Each choice is an answer; where one has failed, the others are none the worse for it."""
+        choices: list[Any] = [
+            {"index": 1, "message": {"content": "b"}, "finish_reason": "length"},
+            {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"},
+        ]
+        reply = chat.decode_reply(200, json.dumps({"id": "i", "choices": choices}).encode())
+        assert isinstance(reply, ir.Response)
+        self.assertEqual((reply.parts, reply.stop), ((ir.Text("a"),), "end"))
+        self.assertEqual(reply.others, (ir.Answer(1, (ir.Text("b"),), "max_tokens"),))
+        choices[0] = {"index": 1, "error": {"message": "it broke", "code": 502}}
+        reply = chat.decode_reply(200, json.dumps({"id": "i", "choices": choices}).encode())
+        assert isinstance(reply, ir.Response)
+        self.assertEqual(reply.others, (ir.Answer(1, (), "other"),))
+        assert reply.extras is not None
+        self.assertEqual([name for name, _ in reply.extras.fields], ["error"])
+
     def test_something_else(self) -> None:
         """A good status with anything else is a fault of the upstream."""
         for body in (b"<html>", b"{}", b"[]", b'{"choices":[]}', b'{"choices":[{"index":0}]}'):

@@ -361,17 +361,17 @@ class ParameterTests(SynchronousTestCase):
                 "top_p": 0.9,
                 "seed": 7,
                 "logprobs": True,
+                "n": 2,
                 "stop": ["a", "b", "c", "d"],
             },
         )
-        self.assertEqual(
-            losses,
-            {
-                "top-k": "dropped",
-                "candidates": "dropped",
-                "stop": "approximated",
-            },
-        )
+        self.assertEqual(losses, {"top-k": "dropped", "stop": "approximated"})
+
+    def test_a_single_answer(self) -> None:
+        """Vendors that have no `n` are not told what they do anyway."""
+        for candidates in (None, 0, 1):
+            body, losses = encoded(asked(sampling=ir.Sampling(candidates=candidates)))
+            self.assertEqual((set(body), losses), ({"model", "messages"}, {}))
 
     def test_reasoning_models(self) -> None:
         """OpenAI's reasoning models get no temperature, unless they shall not reason."""

@@ -35,6 +35,7 @@ def fragment(index: int | None, arguments: str = "", **more: Any) -> sse.Message
 
 
 DONE = message(b"[DONE]")
+FAILED = ir.Answer(1, (), "other")
 
 
 class DecoderTestCase(SynchronousTestCase):
@@ -106,20 +107,89 @@ class ProseTests(DecoderTestCase):
         choice = {"index": 0, "message": {"content": "a"}, "finish_reason": "stop"}
         self.assertEqual(self.parts(message({"choices": [choice]})), (ir.Text("a"),))
 
-    def test_other_choices(self) -> None:
-        """Of several choices only the first is the answer."""
-        other = {"index": 1, "delta": {"content": "b"}, "finish_reason": "length"}
+
+def other(number: int, delta: Any = None, finish: str | None = None) -> sse.Message:
+    choice = {"index": number, "delta": delta or {}, "finish_reason": finish}
+    return message({"id": "id1", "created": 5, "model": "m", "choices": [choice]})
+
+
+class SeveralTests(DecoderTestCase):
+    """Several choices."""
+
+    def test_live(self) -> None:
+        """Each delta is an event of its own answer at once, equal ones too."""
+        decoder = chat.StreamDecoder()
+        for each in (chunk({"content": "a"}), other(1, {"content": "a"})):
+            decoder.feed(each)
+        for _ in range(3):
+            self.assertEqual(decoder.feed(chunk({"content": "b"})), [ir.TextDelta(0, "b")])
+            delta = ir.Other(1, ir.TextDelta(0, "b"))
+            self.assertEqual(decoder.feed(other(1, {"content": "b"})), [delta])
+
+    def test_ends(self) -> None:
+        """Each answer has its own end; what they cost comes once, at the end of all."""
+        usage = {"prompt_tokens": 3, "completion_tokens": 5}
         events = self.events(
             chunk({"content": "a"}),
-            message({"id": "id1", "choices": [other]}),
+            other(1, {"content": "b"}, "length"),
             chunk(finish="stop"),
+            message({"id": "id1", "choices": [], "usage": usage}),
             DONE,
         )
-        self.assertEqual(events[-1], ir.Finished("end"))
-        self.assertEqual(
-            self.parts(chunk({"content": "a"}, "stop"), message({"choices": [other]})),
-            (ir.Text("a"),),
+        self.assertEqual(events[-1], ir.Finished("end", usage=ir.Usage(3, output=5)))
+        reply = ir.fold(events)
+        assert isinstance(reply, ir.Response)
+        self.assertEqual(reply.others, (ir.Answer(1, (ir.Text("b"),), "max_tokens"),))
+
+    def test_in_one_chunk(self) -> None:
+        """A chunk may have a piece of each; without numbers they are in order."""
+        for numbers in ({"index": 0}, {"index": 1}), ({}, {}):
+            choices = [
+                {**number, "delta": {"content": text}, "finish_reason": "stop"}
+                for number, text in zip(numbers, "ab", strict=True)
+            ]
+            reply = ir.fold(self.events(message({"id": "id1", "choices": choices})))
+            assert isinstance(reply, ir.Response)
+            self.assertEqual(reply.parts, (ir.Text("a"),))
+            self.assertEqual(reply.others, (ir.Answer(1, (ir.Text("b"),), "end"),))
+
+    def test_calls(self) -> None:
+        """Calls that have the same index are those of different answers, and so are their ids."""
+        call = {"index": 0, "function": {"name": "f", "arguments": "{}"}}
+        reply = ir.fold(
+            self.events(
+                chunk({"tool_calls": [call]}, "tool_calls"),
+                other(1, {"tool_calls": [call]}, "tool_calls"),
+            )
         )
+        assert isinstance(reply, ir.Response)
+        (first,), (second,) = reply.parts, reply.others[0].parts
+        assert isinstance(first, ir.ToolCall)
+        assert isinstance(second, ir.ToolCall)
+        self.assertEqual((first.name, second.name), ("f", "f"))
+        self.assertNotEqual(first.id, second.id)
+
+    def test_cut_short(self) -> None:
+        """A stream in which one answer has not ended is no good stream."""
+        for cut in (
+            (chunk({"content": "a"}, "stop"), other(1, {"content": "b"})),
+            (chunk({"content": "a"}), other(1, {"content": "b"}, "stop")),
+            (other(1, {"content": "b"}, "stop"),),
+        ):
+            with self.assertRaises(UpstreamProtocolError):
+                self.events(*cut)
+
+    def test_one_fails(self) -> None:
+        """The others are none the worse for it, and it is not lost in silence."""
+        failed = {"index": 1, "error": {"message": "it broke", "code": 502}}
+        events = self.events(
+            chunk({"content": "a"}), message({"choices": [failed]}), chunk(finish="stop")
+        )
+        reply = ir.fold(events)
+        assert isinstance(reply, ir.Response)
+        assert reply.extras is not None
+        self.assertEqual((reply.parts, reply.others), ((ir.Text("a"),), (FAILED,)))
+        self.assertEqual([name for name, _ in reply.extras.fields], ["error"])
 
 
 class CallTests(DecoderTestCase):

@@ -15,6 +15,7 @@ from aiproxy.errors import ErrorReply
 from aiproxy.framing import sse
 from aiproxy.wire import chat
 from tests import strategies
+from tests.wire import grammars
 
 START = ir.Started("id1", "m", 5)
 
@@ -34,6 +35,62 @@ def deltas(*events: ir.Event) -> list[Any]:
     """What the chunks between the role and the finish reason say."""
     last = ir.Finished("end")
     return [each["choices"][0]["delta"] for each in chunks((START, *events, last))[1:-1]]
+
+
+class SeveralTests(SynchronousTestCase):
+    """Several choices."""
+
+    EVENTS = (
+        START,
+        ir.BlockStarted(0, ir.Text("")),
+        ir.Other(1, ir.BlockStarted(0, ir.Text(""))),
+        ir.TextDelta(0, "a"),
+        ir.Other(1, ir.TextDelta(0, "b")),
+        ir.TextDelta(0, "c"),
+        ir.Other(1, ir.TextDelta(0, "d")),
+        ir.Other(1, ir.BlockStopped(0)),
+        ir.Other(1, ir.Finished("max_tokens")),
+        ir.BlockStopped(0),
+        ir.Finished("end", usage=ir.Usage(3, output=5)),
+    )
+
+    def encoded(self, candidates: int | None) -> tuple[list[Any], list[ir.Loss]]:
+        """Index, delta and finish reason of each chunk, and what was lost."""
+        sampling = ir.Sampling(candidates=candidates)
+        encoder = chat.StreamEncoder(ir.Request("chat", "m", True, (), sampling=sampling))
+        stream = b"".join(encoder.encode(event) for event in self.EVENTS)
+        grammars.check("chat", stream)
+        found = [json.loads(message.data) for message in sse.SSEDecoder().feed(stream)[:-1]]
+        choices = [choice for each in found for choice in each["choices"]]
+        return [
+            (choice["index"], choice["delta"], choice["finish_reason"]) for choice in choices
+        ], encoder.losses
+
+    def test_in_turns(self) -> None:
+        """Each begins with its role, streams live, and ends for itself."""
+        role = {"role": "assistant", "content": ""}
+        found, losses = self.encoded(2)
+        self.assertEqual(
+            found,
+            [
+                (0, role, None),
+                (1, role, None),
+                (0, {"content": "a"}, None),
+                (1, {"content": "b"}, None),
+                (0, {"content": "c"}, None),
+                (1, {"content": "d"}, None),
+                (1, {}, "length"),
+                (0, {}, "stop"),
+            ],
+        )
+        self.assertEqual(losses, [])
+
+    def test_unasked(self) -> None:
+        """Clients that want one answer would take others for more of the first."""
+        for candidates in (None, 1):
+            found, losses = self.encoded(candidates)
+            self.assertEqual({index for index, _, _ in found}, {0})
+            self.assertEqual(losses, [ir.Loss("candidates")])
 
 
 class GrammarTests(SynchronousTestCase):

@@ -59,6 +59,7 @@ class GeminiContractTests(WireContract, SynchronousTestCase):
 
     wire = gemini
     corpus_format = "gemini"
+    gives_several = True
 
     error_kinds = {
         "unreachable": "upstream",

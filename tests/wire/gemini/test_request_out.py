@@ -360,6 +360,7 @@ class ParameterTests(SynchronousTestCase):
                 "stopSequences": ["a", "b", "c", "d", "e"],
                 "responseLogprobs": True,
                 "logprobs": 2,
+                "candidateCount": 2,
                 "responseMimeType": "application/json",
                 "responseJsonSchema": {"type": "object"},
             },
@@ -367,16 +368,20 @@ class ParameterTests(SynchronousTestCase):
         self.assertEqual(
             set(losses(asked)),
             {"stop", "service-tier", "parallel-tool-calls", "verbosity", "user"}
-            | {"metadata", "cache-key", "candidates"},
+            | {"metadata", "cache-key"},
         )
 
     def test_own_generation(self) -> None:
-        """Only Gemini's own clients can read several answers."""
+        """What Gemini's own clients say goes on as it is, a count of one too."""
         own = replace(request(sampling=ir.Sampling(None, logprobs=True, candidates=2)), wire=NAME)
         self.assertEqual(
             body(own)["generationConfig"], {"responseLogprobs": True, "candidateCount": 2}
         )
         self.assertEqual(losses(own), [])
+        single = replace(own, sampling=ir.Sampling(candidates=1))
+        self.assertEqual(body(single)["generationConfig"], {"candidateCount": 1})
+        foreign = replace(single, wire="chat")
+        self.assertNotIn("generationConfig", body(foreign))
 
     def test_extras(self) -> None:
         """A Gemini client's own fields go where they came from, another's are missed."""

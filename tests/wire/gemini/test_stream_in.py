@@ -13,6 +13,7 @@ from aiproxy.errors import UpstreamProtocolError
 from aiproxy.framing import sse
 from aiproxy.wire import gemini
 from tests import corpus
+from tests.wire_corpus import complaint
 
 
 def chunk(*parts: Any, **members: Any) -> dict[str, Any]:
@@ -40,6 +41,85 @@ def response(*messages: Any) -> ir.Response:
     reply = ir.fold(events(*messages))
     assert isinstance(reply, ir.Response)
     return reply
+
+
+def candidate(number: int | None, text: str, finish: str | None = None) -> dict[str, Any]:
+    said = {"content": {"role": "model", "parts": [{"text": text}]}}
+    index = {} if number is None else {"index": number}
+    return {**said, **index, **({"finishReason": finish} if finish else {})}
+
+
+class SeveralTests(SynchronousTestCase):
+    """Several candidates."""
+
+    def test_in_turns(self) -> None:
+        """In chunks of their own or in one; Google leaves out a 0."""
+        usage = {"promptTokenCount": 3, "candidatesTokenCount": 5}
+        wanted = (ir.Answer(1, (ir.Text("bd"),), "max_tokens"),)
+        for first in (0, None):
+            pieces = [
+                candidate(first, "a"),
+                candidate(1, "b"),
+                candidate(first, "c", "STOP"),
+                candidate(1, "d", "MAX_TOKENS"),
+            ]
+            for chunks in (
+                [{"candidates": [piece]} for piece in pieces],
+                [{"candidates": pieces[:2]}, {"candidates": pieces[2:]}],
+            ):
+                found = events(*chunks, {"usageMetadata": usage})
+                self.assertIsNone(complaint(found))
+                reply = ir.fold(found)
+                assert isinstance(reply, ir.Response)
+                self.assertEqual((reply.parts, reply.stop), ((ir.Text("ac"),), "end"))
+                self.assertEqual(reply.others, wanted)
+                self.assertEqual(reply.usage, ir.Usage(3, output=5))
+
+    def test_calls(self) -> None:
+        """Calls that say the same in two answers have different ids."""
+        call = {"functionCall": {"name": "f", "args": {}}}
+        two = [
+            {"content": {"parts": [call]}, "finishReason": "STOP", "index": at} for at in range(2)
+        ]
+        reply = response({"candidates": two})
+        (first,), (second,) = reply.parts, reply.others[0].parts
+        assert isinstance(first, ir.ToolCall)
+        assert isinstance(second, ir.ToolCall)
+        self.assertNotEqual(first.id, second.id)
+        self.assertEqual(reply.others[0].stop, "tool_use")
+
+    def test_cut_short(self) -> None:
+        """A stream in which one answer has not ended is no good stream."""
+        for pieces in (
+            [candidate(0, "a", "STOP"), candidate(1, "b")],
+            [candidate(0, "a"), candidate(1, "b", "STOP")],
+            [candidate(1, "b", "STOP")],
+        ):
+            with self.assertRaises(UpstreamProtocolError):
+                events({"candidates": pieces})
+
+    def test_one_fails(self) -> None:
+        """The others are none the worse for it, and it is not lost in silence."""
+        fault = "MALFORMED_FUNCTION_CALL"
+        reply = response({"candidates": [candidate(0, "a", "STOP"), candidate(1, "b", fault)]})
+        self.assertEqual((reply.parts, reply.stop), ((ir.Text("a"),), "end"))
+        self.assertEqual(reply.others, (ir.Answer(1, (ir.Text("b"),), "other"),))
+        assert reply.extras is not None
+        self.assertEqual([name for name, _ in reply.extras.fields], ["finishReason"])
+
+    def test_the_first_fails(self) -> None:
+        """Nobody waits for the others any more."""
+        failed = candidate(0, "a", "MALFORMED_FUNCTION_CALL")
+        found = events({"candidates": [failed, candidate(1, "b", "STOP")]})
+        self.assertIsInstance(found[-1], ir.Broken)
+        self.assertIsNone(complaint(found))
+
+    def test_leftovers(self) -> None:
+        """What another answer says besides is not lost in silence."""
+        other = {**candidate(1, "b", "STOP"), "safetyRatings": [{"probability": "LOW"}]}
+        extras = response({"candidates": [candidate(0, "a", "STOP"), other]}).extras
+        assert extras is not None
+        self.assertEqual([name for name, _ in extras.fields], ["safetyRatings"])
 
 
 class AnswerTests(SynchronousTestCase):

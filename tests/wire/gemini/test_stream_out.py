@@ -13,6 +13,7 @@ from aiproxy.wire import gemini
 from aiproxy.wire.gemini.signatures import proof_of, signature_for
 from aiproxy.wire.jsontext import raw
 from aiproxy.wire.proofs import BASE64_MARK
+from tests.wire import grammars
 
 ASKED = ir.Request("gemini", "m", True, ())
 ARRAY = ir.Request("gemini", "m", True, (), array=True)
@@ -31,6 +32,62 @@ def chunks(events: Any) -> list[Any]:
 def parts(*events: ir.Event) -> list[Any]:
     sent = chunks((START, *events, ir.Finished("end")))
     return [part for one in sent for part in one["candidates"][0]["content"]["parts"]]
+
+
+class SeveralTests(SynchronousTestCase):
+    """Several candidates."""
+
+    EVENTS = (
+        START,
+        ir.BlockStarted(0, ir.Text("")),
+        ir.Other(1, ir.BlockStarted(0, ir.Text(""))),
+        ir.TextDelta(0, "a"),
+        ir.Other(1, ir.TextDelta(0, "b")),
+        ir.Other(1, ir.BlockStopped(0)),
+        ir.Other(1, ir.Finished("max_tokens")),
+        ir.TextDelta(0, "c"),
+        ir.BlockStopped(0),
+        ir.Finished("end", usage=ir.Usage(3, output=5)),
+    )
+
+    def test_in_turns(self) -> None:
+        """Each streams live and ends for itself; usage comes once, at the end of all."""
+        for array in (False, True):
+            several = ir.Sampling(candidates=2)
+            asked = ir.Request("gemini", "m", True, (), sampling=several, array=array)
+            stream = written(self.EVENTS, asked)
+            grammars.check("gemini", stream)
+            found = (
+                json.loads(stream)[1:]
+                if array
+                else [json.loads(line[6:]) for line in stream.split(b"\n\n") if line]
+            )
+            self.assertEqual(
+                [
+                    (
+                        candidate["index"],
+                        candidate["content"]["parts"][0]["text"],
+                        candidate.get("finishReason"),
+                        "usageMetadata" in chunk,
+                    )
+                    for chunk in found
+                    for candidate in chunk["candidates"]
+                ],
+                [
+                    (0, "a", None, False),
+                    (1, "b", None, False),
+                    (1, "", "MAX_TOKENS", False),
+                    (0, "c", None, False),
+                    (0, "", "STOP", True),
+                ],
+            )
+
+    def test_unasked(self) -> None:
+        """Clients that want one answer would take others for more of the first."""
+        encoder = gemini.StreamEncoder(ASKED)
+        stream = b"".join(encoder.encode(event) for event in self.EVENTS)
+        self.assertNotIn(b'"index":1', stream)
+        self.assertEqual(encoder.losses, [ir.Loss("candidates")])
 
 
 class StreamTests(SynchronousTestCase):

@@ -1,0 +1,266 @@
+"""
+One answer of an upstream's Chat stream as events.
+
+Vendors leave open where a call ends, and some do not number their calls: see `_Calls`.
+"""
+
+from __future__ import annotations
+
+from aiproxy import ir
+from aiproxy.errors import UpstreamProtocolError
+from aiproxy.wire import jsontext
+from aiproxy.wire.chat import beside, counting, message_parts, shapes
+from aiproxy.wire.chat.message_in import arguments_text, google_proof
+from aiproxy.wire.leftovers import Leftovers
+from aiproxy.wire.names import derived_id
+
+
+class _Call:
+    """
+    A tool call as it grows.
+
+    block: its block's index, -1 while its name is not known. held: arguments that wait for that.
+    """
+
+    __slots__ = ("block", "held", "id", "kind", "name", "pieces", "proof", "stopped")
+
+    def __init__(self) -> None:
+        self.block = -1
+        self.id = ""
+        self.name = ""
+        self.kind: ir.ToolKind = "function"
+        self.pieces: list[str] = []
+        self.held: list[str] = []
+        self.proof: ir.Proof | None = None
+        self.stopped = False
+
+    def is_complete(self) -> bool:
+        """Whether nothing more can come that would make sense."""
+        if self.kind == "custom":
+            return True
+        text = "".join(self.pieces)
+        if not text.rstrip().endswith("}"):
+            return False
+        return jsontext.try_read(text, dict[str, ir.JSON]) is not None
+
+
+class _Calls:
+    """
+    Which call a fragment belongs to.
+
+    By its index; where a vendor sends none, by its id, else it is the last call's. Some number all
+    calls 0, or repeat id and name in each fragment: a new id with a name is another call only when
+    the one before has all its arguments.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[_Call] = []
+        self._by_index: dict[int, _Call] = {}
+
+    def of(self, fragment: shapes.Call, name: str) -> _Call:
+        if fragment.index is not None:
+            known = self._by_index.get(fragment.index)
+            if known is None or self._is_another(known, fragment.id or "", name):
+                known = self._by_index[fragment.index] = self._new()
+            return known
+        if fragment.id:
+            same = (call for call in reversed(self.all) if call.id == fragment.id)
+            return next(same, None) or self._new()
+        last = self.all[-1] if self.all else None
+        if last is None or (name and last.name and last.is_complete()):
+            return self._new()
+        return last
+
+    def _is_another(self, known: _Call, call_id: str, name: str) -> bool:
+        if not call_id or not name or not known.id or call_id == known.id:
+            return False
+        return known.is_complete()
+
+    def _new(self) -> _Call:
+        call = _Call()
+        self.all.append(call)
+        return call
+
+
+class ChoiceReader:
+    """
+    One answer's deltas in, its events out; they are added to `out`.
+
+    leftovers: where proofs are noted that nobody reads. finish: its finish reason, None until it
+    came.
+    """
+
+    def __init__(self, leftovers: Leftovers) -> None:
+        self.finish: str | None = None
+        self._leftovers = leftovers
+        self._seed = ""
+        self._calls = _Calls()
+        self._blocks = 0
+        self._prose: ir.Part | None = None
+        self._prose_block = -1
+        self._pending_proof: ir.Proof | None = None
+        self._speech = beside.Speech()
+
+    def read(self, choice: shapes.Choice, seed: str, out: list[ir.BlockEvent]) -> None:
+        """seed: what the ids of calls are derived from where the upstream gives none."""
+        self._seed = seed
+        delta = choice.delta or choice.message
+        if delta is not None:
+            self._delta(delta, out)
+        if choice.logprobs is not shapes.ABSENT:
+            self._logprobs(choice, out)
+        if choice.finish_reason:
+            self.finish = choice.finish_reason
+
+    def close(self, out: list[ir.BlockEvent]) -> ir.StopReason:
+        """
+        The answer is over: ends whatever is open, and says why it is over.
+
+        Raises: UpstreamProtocolError when a call never told its name.
+        """
+        if any(call.block < 0 for call in self._calls.all):
+            raise UpstreamProtocolError("the upstream's stream calls a tool without a name")
+        self._stop_prose(out)
+        for call in self._calls.all:
+            self._stop_call(call, out)
+        for spoken in self._speech.parts():
+            index = self._next_block()
+            out += (ir.BlockStarted(index, spoken), ir.BlockStopped(index))
+        return counting.stop_of(self.finish, bool(self._calls.all))
+
+    def _logprobs(self, choice: shapes.Choice, out: list[ir.BlockEvent]) -> None:
+        """A token may be no whole character yet, so its chunk may have no text."""
+        of_text, of_refusal = beside.logprobs_of(choice)
+        if of_text:
+            out.append(ir.LogprobsAdded(self._prose_as(ir.Text(""), out), of_text))
+        if of_refusal:
+            out.append(ir.LogprobsAdded(self._prose_as(ir.Refusal(""), out), of_refusal))
+
+    def _delta(self, delta: shapes.Delta, out: list[ir.BlockEvent]) -> None:
+        if delta.reasoning_details is not shapes.ABSENT:
+            beside.note_proofs(self._leftovers, delta)
+        if delta.audio is not shapes.ABSENT:
+            self._speech.hear(delta.audio)
+        thoughts = message_parts.thoughts(delta)
+        if thoughts:
+            self._thought(thoughts, out)
+        for is_thought, text in message_parts.content(delta):
+            if text and is_thought:
+                self._thought(text, out)
+            elif text:
+                index = self._prose_as(ir.Text(""), out)
+                out.append(ir.TextDelta(index, text))
+        if delta.refusal:
+            index = self._prose_as(ir.Refusal(""), out)
+            out.append(ir.RefusalDelta(index, delta.refusal))
+        for citation in message_parts.citations(delta.annotations):
+            if isinstance(self._prose, ir.Text):
+                out.append(ir.CitationAdded(self._prose_block, citation))
+        for image in message_parts.images(delta.images):
+            self._stop_prose(out)
+            index = self._next_block()
+            out += (ir.BlockStarted(index, image), ir.BlockStopped(index))
+        for fragment in delta.tool_calls or ():
+            self._fragment(fragment, out)
+        if delta.function_call is not None:
+            legacy = shapes.Call(index=-1, function=delta.function_call)
+            self._fragment(legacy, out)
+        self._message_proof(delta.extra_content, out)
+
+    def _thought(self, text: str, out: list[ir.BlockEvent]) -> None:
+        index = self._prose_as(ir.Reasoning(""), out)
+        out.append(ir.ReasoningDelta(index, text))
+
+    def _prose_as(self, block: ir.Part, out: list[ir.BlockEvent]) -> int:
+        """The open block of this kind; what else is open and complete is stopped for it."""
+        if type(self._prose) is not type(block):
+            self._stop_prose(out)
+            self._stop_complete_calls(out)
+            self._prose, self._prose_block = block, self._next_block()
+            out.append(ir.BlockStarted(self._prose_block, block))
+        return self._prose_block
+
+    def _stop_prose(self, out: list[ir.BlockEvent]) -> None:
+        if self._prose is not None:
+            out.append(ir.BlockStopped(self._prose_block))
+            self._prose = None
+
+    def _next_block(self) -> int:
+        self._blocks += 1
+        return self._blocks - 1
+
+    def _message_proof(self, extra_content: ir.JSON, out: list[ir.BlockEvent]) -> None:
+        """Google's proof beside a message belongs to the open text, or else to a call."""
+        proof = google_proof(extra_content)
+        if proof is None:
+            return
+        waiting = (call for call in self._calls.all if call.block >= 0 and not call.stopped)
+        if isinstance(self._prose, ir.Text):
+            out.append(ir.ProofAdded(self._prose_block, proof))
+        elif (call := next(waiting, None)) is None:
+            self._pending_proof = proof
+        elif call.proof is None:
+            call.proof = proof
+            out.append(ir.ProofAdded(call.block, proof))
+
+    # ── tool calls ──
+
+    def _fragment(self, fragment: shapes.Call, out: list[ir.BlockEvent]) -> None:
+        custom = fragment.custom
+        function = fragment.function or shapes.Function()
+        name = (custom.name if custom is not None else function.name) or ""
+        text = arguments_text(function.arguments)
+        if custom is not None:
+            text = custom.input or ""
+        call = self._calls.of(fragment, name)
+        if call.stopped:
+            return
+        call.id = call.id or fragment.id or ""
+        if custom is not None:
+            call.kind = "custom"
+        if not call.name and name:
+            call.name = name
+            self._start_call(call, out)
+        if text:
+            call.pieces.append(text)
+            if call.block < 0:
+                call.held.append(text)
+            else:
+                out.append(ir.ArgumentsDelta(call.block, text))
+        proof = google_proof(fragment.extra_content) or self._taken_proof()
+        if proof is not None and call.proof is None:
+            call.proof = proof
+            if call.block >= 0:
+                out.append(ir.ProofAdded(call.block, proof))
+
+    def _taken_proof(self) -> ir.Proof | None:
+        proof, self._pending_proof = self._pending_proof, None
+        return proof
+
+    def _start_call(self, call: _Call, out: list[ir.BlockEvent]) -> None:
+        self._stop_prose(out)
+        self._stop_complete_calls(out)
+        call.id = call.id or derived_id("call_", self._seed, self._calls.all.index(call))
+        call.block = self._next_block()
+        out.append(ir.BlockStarted(call.block, ir.ToolCall(call.id, call.name, "", call.kind)))
+        if call.held:
+            out.append(ir.ArgumentsDelta(call.block, "".join(call.held)))
+            call.held.clear()
+        if call.proof is not None:
+            out.append(ir.ProofAdded(call.block, call.proof))
+
+    def _stop_complete_calls(self, out: list[ir.BlockEvent]) -> None:
+        """
+        Stop the calls that have all their arguments.
+
+        Chat marks no call's end. Without this, a target that opens one block at a time would have
+        to hold the second call back until the answer's end.
+        """
+        for call in self._calls.all:
+            if call.block >= 0 and not call.stopped and call.is_complete():
+                self._stop_call(call, out)
+
+    def _stop_call(self, call: _Call, out: list[ir.BlockEvent]) -> None:
+        if not call.stopped:
+            call.stopped = True
+            out.append(ir.BlockStopped(call.block))

@@ -1,0 +1,1 @@
+Several answers to one request (`n`, `candidateCount`) are carried between Chat and Gemini, whole and streamed: each choice is a candidate of the same number, with its own calls, thoughts and reason to stop. Upstreams of other protocols give one answer at a time and still refuse with 400; answers that nobody asked for are reported as the loss `candidates`.
