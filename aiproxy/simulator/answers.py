@@ -17,6 +17,7 @@ from aiproxy import ir
 from aiproxy.simulator.schema import sample
 from aiproxy.simulator.script import Question
 from aiproxy.wire import jsontext
+from aiproxy.wire.answers import MOST
 from aiproxy.wire.estimate import estimated_tokens
 from aiproxy.wire.names import derived_id
 
@@ -298,6 +299,31 @@ def _changed_thoughts(question: Question) -> Iterator[bool]:
 
 
 # ── the answer as a whole ──
+
+
+def several(question: Question, first: ir.Response) -> ir.Response:
+    """As many answers as were asked for: the same again, with their number."""
+    most = min(question.request.answers, MOST)
+    if most == 1:
+        return first
+    others = tuple(_again(first, number) for number in range(1, most))
+    said = (*first.parts, *(part for answer in others for part in answer.parts))
+    return replace(first, others=others, usage=_usage(question.request, said))
+
+
+def _again(first: ir.Response, number: int) -> ir.Answer:
+    parts = tuple(_numbered(part, number) for part in first.parts)
+    return ir.Answer(number, parts, first.stop, first.stop_sequence)
+
+
+def _numbered(part: ir.Part, number: int) -> ir.Part:
+    match part:
+        case ir.Text() | ir.Refusal():
+            return replace(part, text=f"{part.text} ({number})")
+        case ir.ToolCall():
+            return replace(part, id=f"{part.id}-{number}")
+        case _:
+            return part
 
 
 def said(question: Question, text: str) -> ir.Response:

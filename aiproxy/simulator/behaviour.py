@@ -20,6 +20,8 @@ error-json       an error as the JSON body of a 200
 html, html-502   a web page
 notice[-502]     a line of plain text (200)
 
+Whoever asks for several answers gets the same several times, with their numbers.
+
 Others say how it is sent; PLACE is head (before anything), start (before content) or mid:
 
 cut[-PLACE]      the connection breaks (mid)
@@ -51,6 +53,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, zip_longest
 from typing import TypeAlias
 
 from aiproxy import ir
@@ -115,21 +118,29 @@ def error_of(status: int, kind: ErrorKind | None = None) -> ErrorReply:
 
 
 def events_of(response: ir.Response) -> tuple[ir.Event, ...]:
-    """A whole answer as a stream of small pieces."""
-    events: list[ir.Event] = []
-    for event in ir.unfold(response):
-        match event:
-            case ir.Started(usage=ir.Usage() as usage):
-                events.append(replace(event, usage=replace(usage, output=0, reasoning=0)))
-            case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta():
-                pieces = _TEXT_PIECE.findall(event.text)
-                events += [replace(event, text=piece) for piece in pieces]
-            case ir.ArgumentsDelta():
-                pieces = _ARGUMENTS_PIECE.findall(event.text)
-                events += [replace(event, text=piece) for piece in pieces]
-            case _:
-                events.append(event)
-    return tuple(events)
+    """A whole answer as a stream of small pieces; several answers come in turns."""
+    start, *inside, end = ir.unfold(response)
+    if isinstance(start, ir.Started) and start.usage is not None:
+        start = replace(start, usage=replace(start.usage, output=0, reasoning=0))
+    answers: dict[int, list[ir.Event]] = {}
+    for event in inside:
+        if isinstance(event, ir.Other):
+            pieces = [ir.Other(event.number, piece) for piece in _pieces(event.event)]
+            answers.setdefault(event.number, []).extend(pieces)
+        elif not isinstance(event, ir.Started | ir.Broken):
+            answers.setdefault(0, []).extend(_pieces(event))
+    turns = chain.from_iterable(zip_longest(*answers.values()))
+    return (start, *(event for event in turns if event is not None), end)
+
+
+def _pieces(event: ir.AnswerEvent) -> list[ir.AnswerEvent]:
+    match event:
+        case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta():
+            return [replace(event, text=piece) for piece in _TEXT_PIECE.findall(event.text)]
+        case ir.ArgumentsDelta():
+            return [replace(event, text=piece) for piece in _ARGUMENTS_PIECE.findall(event.text)]
+        case _:
+            return [event]
 
 
 # ── what is answered ──
@@ -140,11 +151,15 @@ def _steps(question: Question, name: str) -> tuple[Step, ...]:
         found = pattern.search(name)
         if found is not None:
             return behaviour(question, found)
-    return events_of(answers.echo(question))
+    return _said(question, answers.echo)
 
 
 def _says(answer: Callable[[Question], ir.Response]) -> _Behaviour:
-    return lambda question, found: events_of(answer(question))
+    return lambda question, found: _said(question, answer)
+
+
+def _said(question: Question, answer: Callable[[Question], ir.Response]) -> tuple[ir.Event, ...]:
+    return events_of(answers.several(question, answer(question)))
 
 
 def _fails(kind: ErrorKind) -> _Behaviour:

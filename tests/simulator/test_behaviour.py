@@ -133,6 +133,20 @@ class EventTests(SynchronousTestCase):
                 if isinstance(event, ir.TextDelta | ir.ArgumentsDelta | ir.ReasoningDelta):
                     self.assertTrue(0 < len(event.text) < 40)
 
+    def test_several(self) -> None:
+        """As many answers as were asked for come in turns, differ, and are all paid for."""
+        asked = question("m", "a b c", sampling=ir.Sampling(candidates=3))
+        single = answers.echo(Question(asked, "chat", "openai"))
+        several = answers.several(Question(asked, "chat", "openai"), single)
+        texts = [part for answer in several.others for part in answer.parts]
+        self.assertEqual(texts, [ir.Text("a b c (1)"), ir.Text("a b c (2)")])
+        assert several.usage is not None
+        self.assertEqual(several.usage.output, 2 + 3 + 3)
+        events = events_of(several)
+        self.assertEqual(ir.fold(events), several)
+        turns = [event.number if isinstance(event, ir.Other) else 0 for event in events]
+        self.assertEqual(turns[1:7], [0, 1, 2] * 2)
+
     def test_start_knows_no_output(self) -> None:
         """The first event tells the input's tokens only."""
         start = events_of(answers.thinking(Question(question("m"), "anthropic", "anthropic")))[0]
