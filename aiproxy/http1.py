@@ -18,7 +18,8 @@ from twisted.web.http_headers import Headers
 MAX_BYTES = 64 * 1024
 """More than this seldom fits into a socket's buffer, and what is left over must be copied."""
 
-# What cannot be misread. Anything else goes through twisted's own cleaning.
+# What cannot be misread, if it is as many lines as fields: a value may hold a line of its own.
+# Anything else goes through twisted's own cleaning.
 _SAFE_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n\0]*\r\n)*")
 
 
@@ -54,8 +55,10 @@ def header_lines(fields: Iterable[tuple[str, str]]) -> bytes:
 
     What cannot stand in a value becomes a blank. Raises: ValueError when a name cannot be sent.
     """
-    text = "".join([f"{name}: {value}\r\n" for name, value in fields])
-    return (text if _SAFE_LINES.fullmatch(text) else _cleaned(fields)).encode("utf-8")
+    lines = [f"{name}: {value}\r\n" for name, value in fields]
+    text = "".join(lines)
+    is_safe = text.count("\n") == len(lines) and _SAFE_LINES.fullmatch(text)
+    return (text if is_safe else _cleaned(fields)).encode("utf-8")
 
 
 def _cleaned(fields: Iterable[tuple[str, str]]) -> str:

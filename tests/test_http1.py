@@ -34,6 +34,11 @@ class HeaderTests(SynchronousTestCase):
         bare = lines.replace(b"\r\n", b"")
         self.assertFalse(set(b"\r\n\0") & set(bare))
 
+    def test_a_line_in_a_value(self) -> None:
+        """A value with a header line of its own in it stays one value, however good that line."""
+        fields = (("X-A", "b\r\nTransfer-Encoding: chunked"), ("X-C", "d"))
+        self.assertEqual(header_lines(fields), b"X-A: b Transfer-Encoding: chunked\r\nX-C: d\r\n")
+
     def test_names(self) -> None:
         """A name that is none is an error."""
         for name in ("a b", "a:", "a\r\nb", "", "é"):
