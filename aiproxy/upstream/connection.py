@@ -34,8 +34,8 @@ from aiproxy.http1 import MAX_BYTES, send
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """As received, in order."""
 
-MAX_HEAD_BYTES = 256 * 1024
-"""With the beginning of the body, of which one read may hold 64 KiB."""
+MAX_BARE_BYTES = 256 * 1024
+"""Without anything of a body among them: of a head, of trailers, of what comes with chunks."""
 
 _DONE = Failure(ResponseDone("the answer is complete"))
 _CLOSED = Failure(PotentialDataLoss())
@@ -142,7 +142,7 @@ class Connection(Protocol):
         self._pieces: list[bytes] = []
         self._phrase = b""
         self._code = 0
-        self._head_bytes = 0
+        self._bare_bytes = 0
         self._is_framed = False
         self._is_head_there = False
         self._is_complete = False
@@ -193,11 +193,7 @@ class Connection(Protocol):
             # Nobody has asked, or nobody wants to know any more.
             self.cut()
             return
-        if not self._is_head_there:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self.cut()
-                return
+        self._bare_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
@@ -205,7 +201,10 @@ class Connection(Protocol):
             self._broke(Failure())
             self.cut()
         else:
-            self._tell()
+            if self._bare_bytes > MAX_BARE_BYTES:
+                self.cut()
+            else:
+                self._tell()
 
     def _tell(self) -> None:
         """Hand on what one read has brought."""
@@ -239,7 +238,7 @@ class Connection(Protocol):
         waiting, self._waiting = self._waiting, None
         answer, self._answer = self._answer, None
         if waiting is not None:
-            kind = ResponseFailed if self._head_bytes else ResponseNeverReceived
+            kind = ResponseFailed if self._bare_bytes else ResponseNeverReceived
             waiting.errback(kind([reason]))
         elif answer is not None:
             answer.ended(Failure(ResponseFailed([reason])))
@@ -264,7 +263,9 @@ class Connection(Protocol):
         self._phrase += phrase
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name, value.rstrip(b" \t")))
+        # Trailers are no part of the head, even where one read brings both.
+        if not self._is_head_there:
+            self._headers.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self._is_beyond or self._parser is None:
@@ -278,6 +279,7 @@ class Connection(Protocol):
 
     def on_body(self, data: bytes) -> None:
         if not self._is_beyond:
+            self._bare_bytes = 0
             self._pieces.append(data)
 
     def on_message_complete(self) -> None:

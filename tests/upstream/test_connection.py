@@ -181,6 +181,31 @@ class ConnectionTests(SynchronousTestCase):
             self.connection.connectionLost(Failure(ConnectionDone()))
             self.assertIs(body.end, end)
 
+    def test_trailers(self) -> None:
+        """They are no headers, even in one read with the head, and spoil no connection."""
+        for reads in (
+            (CHUNKED + b"1\r\na\r\n0\r\nContent-Encoding: gzip\r\n\r\n",),
+            (CHUNKED, b"1\r\na\r\n0\r\nContent-Encoding: gzip\r\n\r\n"),
+        ):
+            self.setUp()
+            answer, body = self.answered(*reads)
+            self.assertEqual(answer.raw_headers, ((b"Transfer-Encoding", b"chunked"),))
+            self.assertEqual((body.reads, body.end, self.idle), ([b"a"], ResponseDone, 1))
+
+    def test_endless_framing(self) -> None:
+        """Trailers and chunk extensions without end cost the connection, not the memory."""
+        for beginning, more in (
+            (b"1\r\na\r\n0\r\n", b"X-More: x\r\n" * 1000),
+            (b"1\r\na\r\n0\r\nX-More: ", b"x" * 10_000),
+            (b"1;", b"x" * 10_000),
+        ):
+            self.setUp()
+            self.answered(CHUNKED + beginning, *[more] * 20)
+            self.assertTrue(self.transport.connected)
+            for _ in range(20):
+                self.connection.dataReceived(more)
+            self.assertFalse(self.transport.connected)
+
     def test_not_http(self) -> None:
         """What is not HTTP fails the call; what becomes so fails the body, after what was good."""
         for sent in (
