@@ -56,6 +56,7 @@ class Channel(HTTPChannel):
     def __init__(self) -> None:
         super().__init__()
         self._phase = _Phase.IDLE
+        self._is_taking = False
         self._is_parting = False
         self._deadline: float | None = None
         self._timer: IDelayedCall | None = None
@@ -73,12 +74,27 @@ class Channel(HTTPChannel):
         if self._phase is _Phase.PARTING:
             return
         if self._phase is _Phase.IDLE:
-            if not self.requests and not self._buffer and self._take(data):
+            if self._is_taking:
+                # What comes behind a request that was answered at once; it is next.
+                self._buffer += data
+                return
+            data = self._taken(data)
+            if not data:
                 return
             self._phase = _Phase.HEAD
             self.setTimeout(self.site.settings().timeouts.client_header)
         # Not HTTPChannel's own, which would restart the timer.
         super(HTTPChannel, self).dataReceived(data)
+
+    def _taken(self, data: bytes) -> bytes:
+        """What is left when requests of the common shape were taken: one after the other."""
+        if self.requests or self._buffer:
+            return data
+        self._is_taking = True
+        while data and self._phase is _Phase.IDLE and self._take(data):
+            data, self._buffer = self._buffer, b""
+        self._is_taking = False
+        return data
 
     def _take(self, data: bytes) -> bool:
         """

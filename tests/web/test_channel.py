@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.upstream.cases import asynchronous
 from tests.web.cases import BODIES, MESSAGE, PATHS, WebCase, message_of
 from tests.web.clients import RawClient
@@ -100,6 +102,21 @@ class TimeTests(WebCase):
             self.clock.advance(1)
             other.get("/healthz")
             await other.answer()
+
+
+class PipelineTests(WebCase):
+    """Requests that do not wait for the answers before them."""
+
+    @asynchronous
+    async def test_many(self) -> None:
+        """However many come in one read, each has its answer, in order, before what is unusual."""
+        client = await self.connect()
+        healthy, unknown = (b"GET %b HTTP/1.1\r\n\r\n" % path for path in (b"/healthz", b"/none"))
+        client.send(healthy * 1000 + unknown * 1000)
+        client.send(b"HEAD /healthz HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        await client.lost
+        found = re.findall(rb"HTTP/1\.1 (\d+) ", client.received)
+        self.assertEqual(found, [b"200"] * 1000 + [b"404"] * 1000 + [b"200"] * 2)
 
 
 class ClosingTests(WebCase):
