@@ -127,13 +127,20 @@ class _Worker(ProcessProtocol):
         self._delay_seconds = FIRST_DELAY_SECONDS
         self._timer: IDelayedCall | None = None
         self._ended: Deferred[None] | None = None
+        self._is_started = False
         self._streams: dict[int, Lines] = {}
 
     def start(self) -> None:
         self._timer = None
         self._started = self._supervisor.seconds()
         self._streams = {LINES: Lines(self._labelled), REPORTS: Lines(self._reported)}
-        self._supervisor.spawn(self)
+        self._is_started = True
+        try:
+            self._supervisor.spawn(self)
+        except OSError as error:
+            # There is no room for a process now.
+            self._is_started = False
+            self._start_later(f"not started: {error.strerror}")
 
     def stop(self) -> Deferred[None]:
         """Fires when its process has ended; one that takes too long is killed."""
@@ -141,7 +148,7 @@ class _Worker(ProcessProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if not self._is_running():
+        if not self._is_started:
             self._ended.callback(None)
             return self._ended
         self.order(Message("stop"))
@@ -152,7 +159,7 @@ class _Worker(ProcessProtocol):
         pipe = self.transport.pipes.get(ORDERS) if self._is_running() else None
         if pipe is None:
             return
-        if message.do == "hear" and pipe.dataBuffer and len(pipe.dataBuffer) > MAX_UNREAD_BYTES:
+        if message.do == "hear" and _unread_bytes(pipe) > MAX_UNREAD_BYTES:
             return
         self.transport.writeToChild(ORDERS, written(message))
 
@@ -166,6 +173,7 @@ class _Worker(ProcessProtocol):
         self._streams[childFD].feed(data)
 
     def processEnded(self, reason: Failure) -> None:
+        self._is_started = False
         for stream in self._streams.values():
             stream.end()
         if self._ended is not None:
@@ -175,16 +183,19 @@ class _Worker(ProcessProtocol):
             return
         if self._supervisor.seconds() - self._started >= SETTLED_SECONDS:
             self._delay_seconds = FIRST_DELAY_SECONDS
+        self._start_later(f"ended ({reason.getErrorMessage()})")
+
+    # ── ──
+
+    def _start_later(self, reason: str) -> None:
         self.log.error(
-            "worker {number} ended ({reason}), another one starts in {seconds:g} seconds",
+            "worker {number} {reason}, another one starts in {seconds:g} seconds",
             number=self.number,
-            reason=reason.getErrorMessage(),
+            reason=reason,
             seconds=self._delay_seconds,
         )
         self._timer = self._supervisor.later(self._delay_seconds, self.start)
         self._delay_seconds = min(2 * self._delay_seconds, LAST_DELAY_SECONDS)
-
-    # ── ──
 
     def _is_running(self) -> bool:
         return self.transport is not None and self.transport.pid is not None
@@ -201,3 +212,8 @@ class _Worker(ProcessProtocol):
         for message in messages(lines):
             if message.news is not None:
                 self._supervisor.spread(message.news, self)
+
+
+def _unread_bytes(pipe: Any) -> int:
+    """What waits in this process; twisted.internet does not tell."""
+    return len(pipe.dataBuffer) - int(pipe.offset) + int(pipe._tempDataLen)
