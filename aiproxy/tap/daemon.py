@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.application.service import Service
@@ -22,7 +23,7 @@ from aiproxy.services.logins import Logins
 from aiproxy.services.reloader import Reloader
 from aiproxy.settings import Settings
 from aiproxy.tap.configuration import read
-from aiproxy.tap.signals import Signals
+from aiproxy.tap.signals import Signals, stop
 from aiproxy.translate import Translator
 from aiproxy.upstream.client import UpstreamClient
 from aiproxy.web import (
@@ -102,7 +103,7 @@ class Daemon(Service):
 
     def join(self) -> None:
         """Be one worker of several, whose first process says when to reload and when to stop."""
-        self._member = Member(self._reload, self._reactor.stop, self._balancer.hear)
+        self._member = Member(self._reload, partial(stop, self._reactor), self._balancer.hear)
         self._balancer.tell = self._credentials.tell = self._member.tell
 
     def startService(self) -> None:

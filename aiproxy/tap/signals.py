@@ -5,8 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
+
+from twisted.internet.error import ReactorNotRunning
+
+
+def stop(reactor: Any) -> None:
+    """
+    Stop it, unless it is about to stop already.
+
+    To a worker a signal, an order, and the end of the pipe that it comes through may all say so.
+    """
+    with suppress(ReactorNotRunning):
+        reactor.stop()
 
 
 class Signals:
@@ -37,7 +50,7 @@ class Signals:
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         for either in (signal.SIGTERM, signal.SIGINT):
             signal.signal(either, self._on_second)
-        self._reactor.callFromThread(self._reactor.stop)
+        self._reactor.callFromThread(stop, self._reactor)
 
     def _on_second(self, number: int, frame: FrameType | None) -> None:
         self._last_words()

@@ -116,6 +116,17 @@ class WorkersTests(WorkersCase):
         self.assertTrue(all(line.endswith(("worker=1", "worker=2")) for line in lines), lines)
 
     @outside
+    async def test_all_at_once(self) -> None:
+        """A signal to all processes, as service managers and terminals send it, is no trouble."""
+        _, url = self.server()
+        program = await self.team(url)
+        await self.all_running(program)
+        for pid in self.workers(program):
+            os.kill(pid, signal.SIGTERM)
+        self.assertEqual(await program.stop(), 0)
+        self.assertNotIn(" critical ", program.output())
+
+    @outside
     async def test_orphans(self) -> None:
         """When the first process is killed the workers finish their calls and are gone."""
         server, url = self.server()
