@@ -54,8 +54,11 @@ def signature(path: str) -> Signature | None:
 def read(path: str) -> Snapshot:
     """Raises: CredentialError that says what is wrong with the file."""
     try:
-        with open(path, "rb") as file:
-            state = _signature(os.fstat(file.fileno()))
+        with open(path, "rb", opener=_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise CredentialError(f"{path}: is no plain file")
+            state = _signature(status)
             data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         raise CredentialError(f"{path}: there is no such file; log in to make one") from None
@@ -73,6 +76,11 @@ def read(path: str) -> Snapshot:
     except UnicodeDecodeError:
         raise CredentialError(f"{path}: is not UTF-8, so no auth file") from None
     return Snapshot(state, text, parsed(path, text))
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens even a pipe without waiting for whoever writes into it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parsed(path: str, text: str) -> AuthFile:

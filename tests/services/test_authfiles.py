@@ -13,6 +13,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from aiproxy.errors import CredentialError
 from aiproxy.services import authfiles
 from tests.integration.program import environment
 
@@ -49,6 +50,14 @@ class FileCase(SynchronousTestCase):
         self.folder = Path(self.mktemp()).absolute()
         self.folder.mkdir()
         self.path = self.folder / "auth.json"
+
+
+class ReadTests(FileCase):
+    def test_a_pipe(self) -> None:
+        """What is no plain file is refused, without waiting for anybody to write into it."""
+        os.mkfifo(self.path)
+        with self.assertRaisesRegex(CredentialError, "no plain file"):
+            authfiles.read(str(self.path))
 
 
 class WriteTests(FileCase):
