@@ -20,6 +20,8 @@ _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?(?:([Zz])|([+-])(\d\d):?(\d\d))?"
 )
 
+_LAST_MOMENT = datetime(9999, 1, 1, tzinfo=timezone.utc).timestamp()
+
 
 def text_at(document: Mapping[str, Any], *path: str) -> str:
     """The text behind these keys, "" when there is none."""
@@ -89,8 +91,9 @@ def claims(token: str) -> Mapping[str, Any]:
 
 
 def expiry(token: str) -> float | None:
-    """When a JSON Web Token ends, Unix seconds."""
-    return number_at(claims(token), "exp")
+    """When a JSON Web Token ends, Unix seconds; None when it names no moment with a date."""
+    ends = number_at(claims(token), "exp")
+    return ends if ends is not None and 0 < ends < _LAST_MOMENT else None
 
 
 # ── whose file it is ──

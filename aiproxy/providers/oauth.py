@@ -17,6 +17,9 @@ from aiproxy.wire.jsontext import try_read, write
 
 _LONGEST_WORD = 80
 
+_LONGEST_LIFE_SECONDS = 10 * 365 * 86_400.0
+"""No vendor gives a token for longer; files have no way to write times that are far off."""
+
 _PAUSE_LIMITS = (5.0, 300.0)
 """Seconds: what a service may ask for; more would outlive its own trouble."""
 
@@ -48,9 +51,9 @@ def granted(reply: HttpReply, is_final: Callable[[int, str], bool]) -> Mapping[s
 
 
 def lifetime(document: Mapping[str, Any], now: float) -> float | None:
-    """When the token that `granted` found ends, Unix seconds; None when nothing is said."""
+    """When the token that `granted` found ends, Unix seconds; None when no sense is said."""
     seconds = number_at(document, "expires_in")
-    return None if seconds is None else now + seconds
+    return now + seconds if seconds is not None and 0 < seconds < _LONGEST_LIFE_SECONDS else None
 
 
 def error_code(document: Mapping[str, Any]) -> str:

@@ -75,6 +75,8 @@ class TokenTests(SynchronousTestCase):
         for name in ("a", "ab", "abc", "abcd"):
             self.assertEqual(claims(jwt({"sub": name, "é": "漢"})), {"sub": name, "é": "漢"})
         self.assertEqual(expiry(jwt({"exp": 123})), 123.0)
+        for senseless in (0, 1e300, "nan"):
+            self.assertIsNone(expiry(jwt({"exp": senseless})))
 
     def test_no_tokens(self) -> None:
         """What is no token says nothing, and breaks nothing."""

@@ -32,6 +32,11 @@ class GrantTests(SynchronousTestCase):
         self.assertEqual(lifetime(answer, 100.0), 160.0)
         self.assertIsNone(lifetime({}, 100.0))
 
+    def test_senseless_lives(self) -> None:
+        """A life that is none, or that no file could say, is as good as none said."""
+        for seconds in (0, -1, 1e300, "inf", "nan", True, "x"):
+            self.assertIsNone(lifetime({"expires_in": seconds}, 100.0))
+
     def test_no_token(self) -> None:
         """A good status without a token may be better next time."""
         for reply in (HttpReply(200, (), b"<html>"), json_reply(200, {}), json_reply(200, [1])):
