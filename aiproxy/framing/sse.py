@@ -30,8 +30,9 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?!\n)")
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?=[^\n])){2}")
 _BLANK_LINE_AT_EOF = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 
-# Both shapes that vendors send, to the letter; for texts without CR.
-_USUAL = re.compile(rb"(?:event: (.+)\n)?data: (.*)\n\n")
+# Both shapes that vendors send, to the letter; for texts without CR. The names are kept in memory,
+# so that they must not be long.
+_USUAL = re.compile(rb"(?:event: (.{1,100})\n)?data: (.*)\n\n")
 
 # How many bytes before the decisive one may belong to a blank line: CR LF CR, then LF.
 _EDGE = 3

@@ -59,15 +59,25 @@ class SendableURL(EncodedURL):
         return self._text
 
 
-@lru_cache(maxsize=1024)
+_KEPT_LENGTH = 512
+"""Clients may make up queries as long as they like: longer URLs are taken apart each time."""
+
+
 def sendable(url: str) -> SendableURL:
     """Raises: ValueError when it is no URL."""
+    return _kept_sendable(url) if len(url) <= _KEPT_LENGTH else _sendable(url)
+
+
+def place_of(url: bytes) -> Place:
+    """Raises: ValueError or SchemeNotSupported when nothing can be sent there."""
+    return _kept_place(url) if len(url) <= _KEPT_LENGTH else _place_of(url)
+
+
+def _sendable(url: str) -> SendableURL:
     return SendableURL(EncodedURL.from_text(url).to_uri().to_text())
 
 
-@lru_cache(maxsize=1024)
-def place_of(url: bytes) -> Place:
-    """Raises: ValueError or SchemeNotSupported when nothing can be sent there."""
+def _place_of(url: bytes) -> Place:
     uri = URI.fromBytes(url)
     if uri.scheme not in (b"http", b"https"):
         raise SchemeNotSupported(uri.scheme)
@@ -75,6 +85,10 @@ def place_of(url: bytes) -> Place:
     host = b"[%b]" % uri.host if b":" in uri.host else uri.host
     authority = host if is_usual else b"%b:%d" % (host, uri.port)
     return Place(Address(uri.scheme, uri.host, uri.port), uri.originForm, authority)
+
+
+_kept_sendable = lru_cache(maxsize=1024)(_sendable)
+_kept_place = lru_cache(maxsize=1024)(_place_of)
 
 
 class Fields(NamedTuple):

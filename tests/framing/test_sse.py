@@ -95,6 +95,13 @@ class DecoderTests(SynchronousTestCase):
         whole = stream.replace(b"\r", b"") + b"\n\n"
         self.assertEqual(SSEDecoder().feed(whole), SSEDecoder().feed(whole + b": x\n\n"))
 
+    def test_long_names(self) -> None:
+        """The name of an event may have any length, among usual ones too."""
+        name = "n" * 5000
+        stream = encode(b"{}", "a") + encode(b"{}", name) + encode(b"{}", "b")
+        found = [message.event for message in SSEDecoder().feed(stream)]
+        self.assertEqual(found, ["a", name, "b"])
+
     def test_event_and_data(self) -> None:
         """The event name comes from the `event:` line."""
         raw = b'event: ping\ndata: {"type":"ping"}\n\n'
