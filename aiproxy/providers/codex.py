@@ -21,6 +21,7 @@ from aiproxy.providers import codex_login
 from aiproxy.providers.codex_body import Fitted, fitted, fitted_compact
 from aiproxy.providers.contract import AuthFile, Call, Flow, LoginProvider, Prepared
 from aiproxy.providers.conversation import conversation_key
+from aiproxy.providers.logins import number_at
 from aiproxy.providers.outgoing import (
     encoded,
     passed,
@@ -242,10 +243,10 @@ def _error(body: bytes) -> Mapping[str, Any]:
 
 def _reset(error: Mapping[str, Any], now: float) -> float | None:
     """Seconds until a usage limit is lifted."""
-    at, left = error.get("resets_at"), error.get("resets_in_seconds")
-    if isinstance(at, int | float) and at > now:
-        return float(at) - now
-    return float(left) if isinstance(left, int | float) and left > 0 else None
+    at, left = number_at(error, "resets_at"), number_at(error, "resets_in_seconds")
+    if at is not None and at > now:
+        return at - now
+    return left if left is not None and left > 0 else None
 
 
 def _pause(said: ErrorReply) -> float:

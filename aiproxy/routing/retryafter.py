@@ -11,6 +11,8 @@ from email.utils import parsedate_to_datetime
 MAX_SECONDS = 1800.0
 """No upstream may put itself out of use for longer than a breaker would."""
 
+_YEAR = 366 * 86_400.0
+
 _EARLIEST = 1_000_000_000
 """Larger numbers are Unix times, smaller ones are seconds from now."""
 
@@ -47,6 +49,11 @@ def retry_after(
     if seconds is None:
         seconds = body_hint
     return None if seconds is None or math.isnan(seconds) else _bounded(seconds)
+
+
+def credible(seconds: float | None) -> float | None:
+    """A pause as a vendor's own words name it, a year at the most; None for what is no pause."""
+    return min(seconds, _YEAR) if seconds is not None and seconds >= 0 else None
 
 
 def pause_of_limit(headers: Sequence[tuple[str, str]], message: str, now: float) -> float | None:

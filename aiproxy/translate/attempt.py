@@ -16,7 +16,7 @@ from aiproxy.messages import Credential, HttpReply
 from aiproxy.providers.contract import Call, Prepared, Provider
 from aiproxy.redaction import Secret, without, without_bytes
 from aiproxy.routing.faults import THROTTLED, classify, classify_reply
-from aiproxy.routing.retryafter import pause_of_limit, retry_after
+from aiproxy.routing.retryafter import credible, pause_of_limit, retry_after
 from aiproxy.settings import Timeouts, Upstream
 from aiproxy.translate.answering import Answering
 from aiproxy.translate.client import Client
@@ -160,7 +160,8 @@ class Attempt:
         now = time.time()
         if said.retry_after is None and classify_reply(said) is THROTTLED:
             said = replace(said, retry_after=pause_of_limit(reply.headers, said.message, now))
-        return self.provider.judge(HttpReply(reply.status, reply.headers, body), said, now)
+        judged = self.provider.judge(HttpReply(reply.status, reply.headers, body), said, now)
+        return replace(judged, retry_after=credible(judged.retry_after))
 
 
 @lru_cache(maxsize=64)

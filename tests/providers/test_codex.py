@@ -237,6 +237,7 @@ class ErrorTests(SynchronousTestCase):
             ({"resets_at": NOW + 7200, "resets_in_seconds": 5}, 7200.0),
             ({"resets_in_seconds": 90}, 90.0),
             ({"resets_at": NOW - 5}, 20.0),
+            ({"resets_at": 10**400, "resets_in_seconds": -(10**400)}, 20.0),
             ({}, 20.0),
         )
         for reset, pause in cases:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from aiproxy.routing.retryafter import MAX_SECONDS, pause_of_limit, retry_after
+from aiproxy.routing.retryafter import MAX_SECONDS, credible, pause_of_limit, retry_after
 
 NOW = 1_445_412_470.0
 """Wed, 21 Oct 2015 07:27:50 GMT"""
@@ -99,6 +99,19 @@ class RetryAfterTests(SynchronousTestCase):
             self.assertEqual(retry_after([("Retry-After", junk)], 4.0, NOW), 4.0, junk)
             self.assertIsNone(retry_after([("retry-after-ms", junk)], None, NOW), junk)
         self.assertIsNone(retry_after([], float("nan"), NOW))
+
+    def test_credible(self) -> None:
+        """Any pause that a client can be told stays, also one that aiproxy would not obey."""
+        for said, expected in (
+            (None, None),
+            (0.0, 0.0),
+            (86_400.0, 86_400.0),
+            (1e300, 366 * 86_400.0),
+            (float("inf"), 366 * 86_400.0),
+            (float("nan"), None),
+            (-1.0, None),
+        ):
+            self.assertEqual(credible(said), expected)
 
     @given(st.text(), st.text(), st.text(), st.none() | st.floats())
     def test_total(self, milliseconds: str, seconds: str, reset: str, hint: float | None) -> None:

@@ -156,6 +156,10 @@ def _word(error: Mapping[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+_LONGEST_SECONDS = 1e9
+"""More means nothing, and may be more than a float can hold."""
+
+
 def _seconds(value: Any) -> float | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and value >= 0 else None
+    return float(value) if is_number and 0 <= value <= _LONGEST_SECONDS else None

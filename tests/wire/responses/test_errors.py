@@ -61,6 +61,10 @@ class DecodeTests(SynchronousTestCase):
         reply = responses.decode_reply(429, body)
         assert isinstance(reply, ErrorReply)
         self.assertEqual((reply.kind, reply.retry_after), ("quota", 60.0))
+        for senseless in (b"9" * 400, b"-1", b"true", b'"60"'):
+            reply = responses.decode_reply(429, body.replace(b"60", senseless))
+            assert isinstance(reply, ErrorReply)
+            self.assertIsNone(reply.retry_after, senseless)
 
     def test_codes(self) -> None:
         """The code says more than the status, the status more than a general type."""
