@@ -131,10 +131,14 @@ def counts(usage: Usage | None) -> dict[str, Any]:
     return {"usageMetadata": out}
 
 
+_LAST_MOMENT = datetime(9999, 1, 1, tzinfo=timezone.utc).timestamp()
+
+
 def identity(response_id: str, model: str, created: int) -> dict[str, Any]:
     """What every chunk says of the answer as a whole. created: Unix seconds, 0 = unknown."""
     out: dict[str, Any] = {"modelVersion": model, "responseId": response_id}
-    if created:
+    # Some vendors write milliseconds, for instance.
+    if 0 < created < _LAST_MOMENT:
         instant = datetime.fromtimestamp(created, tz=timezone.utc)
         out["createTime"] = instant.strftime("%Y-%m-%dT%H:%M:%SZ")
     return out

@@ -112,6 +112,18 @@ class StreamTests(SynchronousTestCase):
             },
         )
 
+    def test_time(self) -> None:
+        """It is told when an answer was made, unless that is no time."""
+        for created, said in (
+            (1_000_000_000, "2001-09-09T01:46:40Z"),
+            (1_000_000_000_000, None),
+            (10**400, None),
+            (-1, None),
+            (0, None),
+        ):
+            (chunk,) = chunks((ir.Started("r", "m", created), ir.Finished("end")))
+            self.assertEqual(chunk.get("createTime"), said)
+
     def test_only_data_lines(self) -> None:
         """No comments, no event names, no end mark, one line each."""
         text = "a\u2028b\x85c\u2029d"
