@@ -36,7 +36,8 @@ def granted(reply: HttpReply, is_final: Callable[[int, str], bool]) -> Mapping[s
     What a token endpoint gave, with an `access_token` in it.
 
     is_final: whether the login has ended for good, by the answer's status and error code.
-    Raises: CredentialDisabled when it has; CredentialError for anything else.
+    Raises: CredentialDisabled when it has; CredentialError for anything else. A page of some
+    gateway in between proves nothing.
     """
     document = try_read(reply.body, dict[str, Any])
     if 200 <= reply.status < 300:
@@ -45,7 +46,7 @@ def granted(reply: HttpReply, is_final: Callable[[int, str], bool]) -> Mapping[s
         return document
     code = error_code(document or {})
     said = f"{reply.status} {code}".rstrip()
-    if is_final(reply.status, code):
+    if is_final(reply.status, code) and (document is not None or not reply.body):
         raise CredentialDisabled(f"the login has ended ({said}): log in again")
     raise CredentialError(f"the login service refused ({said})", retry_after=named_pause(reply))
 

@@ -51,6 +51,13 @@ class GrantTests(SynchronousTestCase):
         self.assertIn("invalid_grant", str(error))
         self.assertNotIn("canary", str(error))
 
+    def test_page_of_a_gateway(self) -> None:
+        """Who is in between does not end a login, whatever status a vendor ends it with."""
+        for body, is_final in ((b"<html>log in to this network</html>", False), (b"", True)):
+            with self.assertRaises(CredentialError) as caught:
+                granted(HttpReply(401, (), body), lambda status, code: status == 401)
+            self.assertEqual(isinstance(caught.exception, CredentialDisabled), is_final)
+
     def test_passing(self) -> None:
         """Anything else passes, after the pause that was asked for, within bounds."""
         for value, expected in (("7", 7.0), ("0", 5.0), ("9999", 300.0), ("nan", None), ("", None)):
