@@ -132,6 +132,9 @@ class Attempt:
             native = error.reply.native
             body = b"" if native is None else native.body
             raise UpstreamRefused(self._judged(reply, body, error.reply)) from None
+        finally:
+            # What goes wrong may do so before the body is taken.
+            reply.leave()
 
     def _timeouts(self, prepared: Prepared) -> Timeouts:
         """A whole answer's headers come only when the model has finished."""

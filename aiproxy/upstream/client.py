@@ -221,6 +221,11 @@ class UpstreamReply:
             unwanted.done.cancel()
             self._deliver_to(unwanted)
 
+    def leave(self) -> None:
+        """Whoever asked has done with it: `abort`, unless the body was read or streamed."""
+        if not self._is_taken:
+            self.abort()
+
     def _deliver_to(self, body: Body) -> Deferred[Any]:
         self._is_taken = True
         answer = self._answer

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from aiproxy.errors import ErrorReply
-from aiproxy.messages import HttpReply
-from aiproxy.providers.contract import LoginProvider, Prepared
+from aiproxy.messages import Credential, HttpReply, HttpRequest
+from aiproxy.providers.contract import Call, LoginProvider, Prepared
 from aiproxy.settings import Upstream
 from aiproxy.wire.jsontext import with_member
 from tests.services.samples import Acme, acme, auth_file, document
@@ -52,6 +52,31 @@ class LoginCase(Stage):
         self.assertEqual(self.latest.path, "/token")
         said = {"access_token": f"{name}2", "refresh_token": f"r-{name}2", "expires_in": 86400}
         self.latest.answer(200, json.dumps(said).encode())
+
+
+class _Streaming(Acme):
+    """Sends on what it gets, and wants a stream for any client."""
+
+    def prepare(
+        self, call: Call, model: str, upstream: Upstream, credential: Credential
+    ) -> Prepared:
+        headers = (("x-api-key", credential.secret.reveal()),)
+        http = HttpRequest("POST", f"{upstream.base_url}/messages", headers, call.body)
+        return Prepared(http, stream=True, losses=())
+
+
+class UntakenTests(LoginCase):
+    acme = _Streaming()
+
+    def test_an_answer_that_nobody_takes(self) -> None:
+        """When a call ends between an answer's head and body, so does the connection."""
+        self.begin("a")
+        running = self.ask(messages=5)
+        self.latest.begin()
+        self.agent.flush()
+        self.assertIs(self.latest.gone, True)
+        self.ended(running)
+        self.assertEqual(running.client.status, 400)
 
 
 class RenewalTests(LoginCase):
