@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import msgspec
@@ -57,7 +56,10 @@ def _usage(counts: Counts) -> ir.Usage | None:
     )
 
 
+_MOST_TOKENS = 1e15
+
+
 def _first(*counts: int | float | None) -> int:
-    """The first count that there is, as a count."""
+    """The first count that there is, as a count; 0 when it is none that tokens could have."""
     count = next((count for count in counts if count is not None), 0)
-    return max(0, int(count)) if math.isfinite(count) else 0
+    return int(count) if 0 <= count < _MOST_TOKENS else 0

@@ -176,9 +176,10 @@ class EndTests(DecoderTestCase):
             self.assertEqual(found, ir.Usage(input=3, output=4))
         for strange in ({"tokenUsage": {"outputTokens": "x"}}, {"usage": 0.5}, {"tokenUsage": 1}):
             self.assertIsNone(self.response(text("a"), event("metadataEvent", strange)).usage)
-        below = {"tokenUsage": {"uncachedInputTokens": -1, "outputTokens": 2}}
-        found = self.response(text("a"), event("metadataEvent", below)).usage
-        self.assertEqual(found, ir.Usage(input=0, output=2))
+        for none in (-1, 10**400, 1e300):
+            below = {"tokenUsage": {"uncachedInputTokens": none, "outputTokens": 2}}
+            found = self.response(text("a"), event("metadataEvent", below)).usage
+            self.assertEqual(found, ir.Usage(input=0, output=2))
 
     def test_stop_reasons(self) -> None:
         """A reason counts when there is one, in any case of letters; calls beat a plain end."""
