@@ -92,8 +92,8 @@ class Daemon(Service):
         )
         web = Web(self._current, translator, self._balancer, self._drain, records, reactor, aside)
         self._site = web.site()
-        self._site.room = Room(connections_within(raised_limit()))
-        self._listener = Listener(reactor, listening, self._site, self._site.room)
+        self._room = self._site.room = Room(connections_within(raised_limit()))
+        self._listener = Listener(reactor, listening, self._site, self._room)
 
     def follow(self, path: str) -> None:
         """Reload the configuration whenever the file changes."""
@@ -105,6 +105,7 @@ class Daemon(Service):
         """Be one worker of several, whose first process says when to reload and when to stop."""
         self._member = Member(self._reload, partial(stop, self._reactor), self._balancer.hear)
         self._balancer.tell = self._credentials.tell = self._member.tell
+        self._room.share()
 
     def startService(self) -> None:
         super().startService()

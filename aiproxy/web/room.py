@@ -43,7 +43,12 @@ class Room:
     def __init__(self, most: int) -> None:
         self._most = most
         self._left = most
+        self._at_once = most
         self._port: Any = None
+
+    def share(self) -> None:
+        """Other processes accept from the same socket: leave them their part of a rush."""
+        self._at_once = 1
 
     def limit(self, port: Any) -> None:
         """From now on this is what accepts. port: of twisted.internet; None when it has stopped."""
@@ -54,7 +59,7 @@ class Room:
 
         def accept_some() -> None:
             # In one go it would take as many as there are.
-            port.numberAccepts = max(1, min(port.numberAccepts, self._left))
+            port.numberAccepts = max(1, min(port.numberAccepts, self._left, self._at_once))
             accept()
 
         port.doRead = accept_some

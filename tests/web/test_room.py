@@ -45,7 +45,30 @@ class RoomTests(WebCase):
         return client
 
 
+class _Port:
+    """What Twisted's port does about how many connections it accepts in one go."""
+
+    def __init__(self) -> None:
+        self.numberAccepts = 100
+        self.accepted: list[int] = []
+
+    def doRead(self) -> None:
+        self.accepted.append(self.numberAccepts)
+        self.numberAccepts += 20
+
+
 class LimitTests(SynchronousTestCase):
+    def test_shared(self) -> None:
+        """Of a socket that others accept from as well, one connection is taken at a time."""
+        for shares, accepted in ((False, [50, 50]), (True, [1, 1])):
+            room, port = Room(50), _Port()
+            if shares:
+                room.share()
+            room.limit(port)
+            port.doRead()
+            port.doRead()
+            self.assertEqual(port.accepted, accepted)
+
     def test_two_for_each_client(self) -> None:
         """Each client may need an upstream; some descriptors are for everything else."""
         self.assertEqual(connections_within(1024), 480)
