@@ -39,12 +39,22 @@ def load(path: str, environ: Mapping[str, str], api_types: Mapping[str, ApiType]
 
     Raises: SettingsError, also when the file cannot be read.
     """
-    source = Source(os.path.abspath(path), environ, read_text, api_types)
+    return understood(written(path), path, environ, api_types)
+
+
+def written(path: str) -> str:
+    """The text of a configuration. Raises: SettingsError when it cannot be read."""
     try:
-        text = read_text(path)
+        return read_text(path)
     except (OSError, ValueError) as error:
         raise SettingsError([f"{path}: {_reason(error)}"]) from error
-    return parse(text, source)
+
+
+def understood(
+    text: str, path: str, environ: Mapping[str, str], api_types: Mapping[str, ApiType]
+) -> Settings:
+    """What the text of the file at `path` says. Raises: SettingsError."""
+    return parse(text, Source(os.path.abspath(path), environ, read_text, api_types))
 
 
 def read_text(path: str) -> str:

@@ -23,13 +23,14 @@ from aiproxy import __version__
 from aiproxy.errors import SettingsError
 from aiproxy.logs import LineObserver, Sink, StreamSink, open_sink
 from aiproxy.services.logincheck import described
+from aiproxy.services.reloader import written
 from aiproxy.settings import Settings, is_loopback, summary
-from aiproxy.tap.configuration import read
+from aiproxy.tap.configuration import understood
 from aiproxy.tap.daemon import Daemon
 from aiproxy.tap.demo import demo
 from aiproxy.tap.team import Team
 from aiproxy.web import bound, shown
-from aiproxy.workers import LISTENING, lines
+from aiproxy.workers import LISTENING, configuration, lines
 
 _CHATTER = frozenset(
     {"twisted.web.client._HTTP11ClientFactory", "twisted.web._newclient.HTTPClientParser"}
@@ -86,13 +87,13 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         if self["check"]:
-            settings = _load(self["config"])
+            _, settings = _load(self["config"])
             print(summary(settings, tuple(described(settings.upstreams, time.time()))))
             raise SystemExit(0)
         twistd = self.parent
         if twistd is None:
             return
-        if not twistd["nodaemon"] and (self["demo"] or not _load(self["config"]).log.file):
+        if not twistd["nodaemon"] and (self["demo"] or not _load(self["config"])[1].log.file):
             raise SystemExit("aiproxy: a daemon needs log.file in its configuration; or use -n")
         if not any(twistd.get(choice) for choice in ("logger", "logfile", "syslog")):
             twistd["logger"] = f"{__name__}.{log_observer.__name__}"
@@ -107,24 +108,25 @@ def makeService(options: Options) -> Service:
         _events.observer = LineObserver(stderr)
         return demo(reactor, stderr)
     path = os.path.abspath(options["config"])
-    settings = _load(path)
     if options["worker"]:
-        return _worker(reactor, path, settings)
+        return _worker(reactor, path)
+    text, settings = _load(path)
     listening = _listening(settings)
     sink = _sink(settings)
     _events.observer = LineObserver(sink)
     count = settings.workers or len(os.sched_getaffinity(0))
     if count > 1:
-        return Team(reactor, path, settings, count, listening, sink)
+        return Team(reactor, path, text, settings, count, listening, sink)
     daemon = Daemon(reactor, settings, listening, sink)
     daemon.follow(path)
     return daemon
 
 
-def _worker(reactor: Any, path: str, settings: Settings) -> Daemon:
+def _worker(reactor: Any, path: str) -> Daemon:
     """One of several processes; what they share comes from the first one."""
     sink = StreamSink(lines())
     _events.observer = LineObserver(sink)
+    settings = understood(configuration(), path)
     listening = socket.socket(fileno=LISTENING)
     daemon = Daemon(reactor, settings, listening, sink)
     daemon.follow(path)
@@ -132,9 +134,11 @@ def _worker(reactor: Any, path: str, settings: Settings) -> Daemon:
     return daemon
 
 
-def _load(path: str) -> Settings:
+def _load(path: str) -> tuple[str, Settings]:
+    """The text of the configuration, and what it says. Raises: SystemExit with a message."""
     try:
-        return read(path)
+        text = written(path)
+        return text, understood(text, path)
     except SettingsError as error:
         raise SystemExit("\n".join(error.problems)) from None
 

@@ -13,9 +13,9 @@ from twisted.logger import Logger
 
 from aiproxy import __version__
 from aiproxy.logs import Sink
-from aiproxy.services.reloader import Reloader
+from aiproxy.services.reloader import Reloader, written
 from aiproxy.settings import Settings
-from aiproxy.tap.configuration import read
+from aiproxy.tap.configuration import understood
 from aiproxy.tap.signals import Signals
 from aiproxy.web import shown
 from aiproxy.workers import Supervisor
@@ -28,7 +28,12 @@ _FAREWELL_SECONDS = 10.0
 
 
 class Team(Service):
-    """Starts the workers, follows the configuration for them all, writes their log."""
+    """
+    Starts the workers, follows the configuration for them all, writes their log.
+
+    text: what `settings` were made of. A worker begins with the last text that could be used, so
+    that one that has to be replaced does not depend on what the file says just then.
+    """
 
     log = Logger()
 
@@ -36,21 +41,31 @@ class Team(Service):
         self,
         reactor: Any,
         path: str,
+        text: str,
         settings: Settings,
         count: int,
         listening: socket.socket,
         sink: Sink,
     ) -> None:
         self._reactor = reactor
+        self._path = path
+        self._text = self._latest = text
         self._settings = settings
         self._count = count
         self._address = listening.getsockname()[:2]
         self._sink = sink
         command = (*_TWISTD, "-n", "--pidfile=", "aiproxy", "--config", path, "--worker")
         self._workers = Supervisor(
-            reactor, count, command, dict(os.environ), listening, sink.write, self._grace
+            reactor,
+            count,
+            command,
+            dict(os.environ),
+            listening,
+            lambda: self._text,
+            sink.write,
+            self._grace,
         )
-        self._reloader = Reloader(path, lambda: read(path), self._publish, settings, reactor)
+        self._reloader = Reloader(path, self._read, self._publish, settings, reactor)
 
     def startService(self) -> None:
         super().startService()
@@ -73,8 +88,12 @@ class Team(Service):
     def _grace(self) -> float:
         return self._settings.drain_timeout_seconds + _FAREWELL_SECONDS
 
+    def _read(self) -> Settings:
+        self._latest = written(self._path)
+        return understood(self._latest, self._path)
+
     def _publish(self, settings: Settings) -> None:
-        self._settings = settings
+        self._settings, self._text = settings, self._latest
         self._workers.reload()
 
     def _reload(self) -> None:

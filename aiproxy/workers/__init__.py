@@ -7,10 +7,11 @@ process: orders come down (reload, stop), findings about upstreams go up and to 
 lines go up so that one process writes and rotates the file. When a pipe ends, the other side is
 gone: a worker then lets its calls finish and stops.
 
-descriptors of a worker: 0 orders, 1 log lines, 2 stderr, 3 the listening socket, 4 reports.
+descriptors of a worker: 0 orders, 1 log lines, 2 stderr, 3 the listening socket, 4 reports,
+5 the configuration to begin with.
 """
 
-from aiproxy.workers.member import LISTENING, Member, lines
+from aiproxy.workers.member import LISTENING, Member, configuration, lines
 from aiproxy.workers.supervisor import Supervisor
 
-__all__ = ["LISTENING", "Member", "Supervisor", "lines"]
+__all__ = ["LISTENING", "Member", "Supervisor", "configuration", "lines"]

@@ -12,14 +12,20 @@ from twisted.python.failure import Failure
 
 from aiproxy.routing.news import News
 from aiproxy.workers.channel import Lines, Message, messages, written
-from aiproxy.workers.supervisor import LINES, LISTENING, ORDERS, REPORTS
+from aiproxy.workers.supervisor import CONFIGURATION, LINES, LISTENING, ORDERS, REPORTS
 
-__all__ = ["LISTENING", "Member", "lines"]
+__all__ = ["LISTENING", "Member", "configuration", "lines"]
 
 
 def lines() -> Any:
     """Where a worker's log lines go, as a text stream."""
     return os.fdopen(LINES, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def configuration() -> str:
+    """The text of the configuration to begin with; waits for its end."""
+    with open(CONFIGURATION, encoding="utf-8") as pipe:
+        return pipe.read()
 
 
 class Member(Protocol):

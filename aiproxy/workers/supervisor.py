@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from aiproxy.routing.news import News
 from aiproxy.workers.channel import Lines, Message, messages, written
 
-ORDERS, LINES, ERRORS, LISTENING, REPORTS = range(5)
+ORDERS, LINES, ERRORS, LISTENING, REPORTS, CONFIGURATION = range(6)
 """File descriptors in a worker."""
 
 FIRST_DELAY_SECONDS = 1.0
@@ -35,6 +35,7 @@ class Supervisor(Service):
     command: starts one; its number is appended. environ: of the workers.
     listening: what they all accept from; it stays open here, so that no connection is lost while
         one of them is started again.
+    configuration: gives the text that a worker begins with.
     write: takes the workers' log lines, each with its newline.
     grace_seconds: gives how long they may take to stop.
     """
@@ -48,6 +49,7 @@ class Supervisor(Service):
         command: Sequence[str],
         environ: dict[str, str],
         listening: socket.socket,
+        configuration: Callable[[], str],
         write: Callable[[str], None],
         grace_seconds: Callable[[], float],
     ) -> None:
@@ -55,6 +57,7 @@ class Supervisor(Service):
         self._command = tuple(command)
         self._environ = environ
         self._listening = listening
+        self._configuration = configuration
         self._write = write
         self._grace_seconds = grace_seconds
         self._workers = [_Worker(self, number) for number in range(1, count + 1)]
@@ -84,7 +87,7 @@ class Supervisor(Service):
 
     def spawn(self, worker: _Worker) -> None:
         command = (*self._command, str(worker.number))
-        pipes = {ORDERS: "w", LINES: "r", ERRORS: 2, REPORTS: "r"}
+        pipes = {ORDERS: "w", LINES: "r", ERRORS: 2, REPORTS: "r", CONFIGURATION: "w"}
         self._reactor.spawnProcess(
             worker,
             command[0],
@@ -92,6 +95,9 @@ class Supervisor(Service):
             env=self._environ,
             childFDs={**pipes, LISTENING: self._listening.fileno()},
         )
+
+    def configuration(self) -> bytes:
+        return self._configuration().encode()
 
     def seconds(self) -> float:
         now: float = self._reactor.seconds()
@@ -168,6 +174,10 @@ class _Worker(ProcessProtocol):
             self.transport.signalProcess("KILL")
 
     # ── called by the reactor ──
+
+    def connectionMade(self) -> None:
+        self.transport.writeToChild(CONFIGURATION, self._supervisor.configuration())
+        self.transport.closeChildFD(CONFIGURATION)
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         self._streams[childFD].feed(data)

@@ -163,6 +163,28 @@ class WorkersTests(WorkersCase):
         self.assertEqual(await self.status(program, "first-canary"), 401)
 
     @outside
+    async def test_death_beside_a_broken_file(self) -> None:
+        """Who is started anew begins with the configuration that the others have."""
+        _, url = self.simulator()
+        program = await self.team(url, "api-key: first-canary\n")
+        await self.all_running(program)
+        program.write("upstreams: [\n")
+
+        async def refused() -> bool:
+            return "refused" in program.output()
+
+        await self.eventually(refused)
+        for pid in self.workers(program):
+            os.kill(pid, signal.SIGKILL)
+
+        async def replaced() -> bool:
+            return program.output().count(" listens on ") >= 4
+
+        await self.eventually(replaced)
+        for _ in range(ENOUGH):
+            self.assertEqual(await self.status(program, "first-canary"), 200)
+
+    @outside
     async def test_news(self) -> None:
         """A breaker that opens in one worker is open in the other, and closed again by hand too."""
         _, url = self.simulator()

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from aiproxy.routing.news import News
 from aiproxy.workers.channel import Message, written
 from aiproxy.workers.supervisor import (
+    CONFIGURATION,
     FIRST_DELAY_SECONDS,
     MAX_UNREAD_BYTES,
     ORDERS,
@@ -29,11 +30,16 @@ class _Process:
     pid: int | None = 1
 
     def __init__(self) -> None:
-        pipe = SimpleNamespace(dataBuffer=b"", offset=0, _tempDataLen=0)
-        self.pipes: dict[int, Any] = {ORDERS: pipe}
+        self.pipes: dict[int, Any] = {
+            descriptor: SimpleNamespace(dataBuffer=b"", offset=0, _tempDataLen=0)
+            for descriptor in (ORDERS, CONFIGURATION)
+        }
 
     def writeToChild(self, descriptor: int, data: bytes) -> None:
         self.pipes[descriptor]._tempDataLen += len(data)
+
+    def closeChildFD(self, descriptor: int) -> None:
+        del self.pipes[descriptor]
 
     def signalProcess(self, name: str) -> None:
         """Nothing shows of it before the process has ended."""
@@ -62,7 +68,14 @@ class SupervisorTests(SynchronousTestCase):
         listening = socket.socket()
         self.addCleanup(listening.close)
         self.supervisor = Supervisor(
-            self.reactor, 2, ("aiproxy",), {}, listening, lambda text: None, lambda: 30.0
+            self.reactor,
+            2,
+            ("aiproxy",),
+            {},
+            listening,
+            lambda: "workers: 2",
+            lambda text: None,
+            lambda: 30.0,
         )
 
     def end(self, worker: Any) -> None:
