@@ -158,6 +158,8 @@ def _bounded(pieces: Iterator[bytes], limit_bytes: int) -> bytes:
     for piece in pieces:
         size += len(piece)
         if size > limit_bytes:
+            # The error's traceback leads here, and may live on for a while.
+            collected.clear()
             raise TooLarge(f"the decoded body is larger than {limit_bytes} bytes")
         collected.append(piece)
     return b"".join(collected)
