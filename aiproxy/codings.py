@@ -153,7 +153,7 @@ def _zlib(body: bytes, wbits: int) -> bytes:
 
 
 def _bounded(pieces: Iterator[bytes], limit_bytes: int) -> bytes:
-    collected = []
+    collected: list[bytes] = []
     size = 0
     for piece in pieces:
         size += len(piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 from hypothesis import given
@@ -133,3 +134,10 @@ class ExtrasTests(SynchronousTestCase):
         self.assertEqual(list(jsontext.fields_for("chat", extras)), ["b", "c"])
         self.assertEqual(jsontext.fields_for("gemini", extras), {})
         self.assertIsNone(jsontext.extras_of("chat", b'{"model": 1}', frozenset({"model"})))
+
+
+class WriteMembersTests(SynchronousTestCase):
+    @given(st.dictionaries(strategies.texts(), strategies.json_values()))
+    def test_same_bytes(self, members: dict[str, Any]) -> None:
+        """An object in steps is the object in one."""
+        self.assertEqual(jsontext.write_members(members), jsontext.write(members))

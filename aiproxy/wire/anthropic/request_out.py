@@ -17,7 +17,7 @@ from aiproxy.wire.anthropic.tools import choice_shape, is_forced, tool_shapes
 from aiproxy.wire.claude import Limits, limits_of
 from aiproxy.wire.contract import Encoded
 from aiproxy.wire.conversation import joined_text, leading_instructions, settled
-from aiproxy.wire.jsontext import write
+from aiproxy.wire.jsontext import write_members
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
 from aiproxy.wire.schemas import closed_schema
@@ -66,7 +66,7 @@ def encode_request(request: ir.Request) -> Encoded:
         body["thinking"] = plan.block
     body.update(_sampling(request, plan, losses))
     body.update(_options(request, losses))
-    return Encoded(write(_with_objects(request, plan, body, losses)), losses.seen())
+    return Encoded(write_members(_with_objects(request, plan, body, losses)), losses.seen())
 
 
 # ── messages ──

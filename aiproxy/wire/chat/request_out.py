@@ -70,7 +70,7 @@ def encode_request(request: ir.Request) -> Encoded:
     }
     for name, value in losses.extras(NAME, request.extras).items():
         body.setdefault(name, value)
-    return Encoded(jsontext.write(body), losses.seen())
+    return Encoded(jsontext.write_members(body), losses.seen())
 
 
 def _messages(request: ir.Request, names: ToolNames, losses: Losses) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from aiproxy.wire.gemini import schema, thinking
 from aiproxy.wire.gemini.contents_in import NAME
 from aiproxy.wire.gemini.contents_out import ContentsWriter
 from aiproxy.wire.gemini.request_in import GENERATION_EXTRAS
-from aiproxy.wire.jsontext import raw, text_of, try_read, write
+from aiproxy.wire.jsontext import raw, text_of, try_read, write_members
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
 from aiproxy.wire.schemas import TEXT_INPUT
@@ -77,7 +77,7 @@ def encode_request(request: Request) -> Encoded:
         body["serviceTier"] = tier
     _unsupported(request, losses)
     body.update(extras)
-    return Encoded(write(body), losses.seen())
+    return Encoded(write_members(body), losses.seen())
 
 
 def _instructed(instructions: Sequence[Part], losses: Losses) -> str:

@@ -22,7 +22,7 @@ from aiproxy.wire.conversation import (
     session_of,
     settled,
 )
-from aiproxy.wire.jsontext import try_read, write
+from aiproxy.wire.jsontext import try_read, write_members
 from aiproxy.wire.losses import Losses
 from aiproxy.wire.names import NameRule, ToolNames
 from aiproxy.wire.responses import tools
@@ -78,7 +78,7 @@ def encode_request(request: ir.Request) -> Encoded:
             body[name] = {**(body.get(name) or {}), **members}
         else:
             body[name] = value
-    return Encoded(write(_without_none(body)), losses.seen())
+    return Encoded(write_members(_without_none(body)), losses.seen())
 
 
 def _own(request: ir.Request, losses: Losses) -> dict[str, Any]:
