@@ -41,7 +41,7 @@ METADATA: Final[Mapping[str, str]] = {
     "region": "us-east-1",
     "profile_arn": "",
     # The service's own, for accounts without a profile, where it insists on one.
-    "builder_id_profile_arn": ("arn:aws:codewhisperer:us-east-1:638616132270:profile/AAAACCCCXXXX"),
+    "builder_id_profile_arn": "arn:aws:codewhisperer:us-east-1:638616132270:profile/AAAACCCCXXXX",
     "social_profile_arn": "arn:aws:codewhisperer:us-east-1:699475941385:profile/EHGA3GRVQMUK",
     "sdk_version": "1.0.34",
     "kiro_version": "0.12.155",

@@ -128,11 +128,9 @@ class Pool:
 
     def _forget(self, connection: Connection) -> None:
         address = self._addresses.pop(connection, None)
-        waiting = self._idle.get(address, ()) if address is not None else ()
-        for one in waiting:
-            if one.connection is connection:
-                self._idle[address].remove(one)  # type: ignore[index]
-                return
+        if address is not None:
+            waiting = self._idle.get(address, [])
+            waiting[:] = [one for one in waiting if one.connection is not connection]
 
     def _sweep(self) -> None:
         self._sweeping = None
