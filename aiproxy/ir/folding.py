@@ -151,7 +151,8 @@ def unfold(reply: Reply) -> Iterator[Event]:
     if isinstance(reply, ErrorReply):
         yield Broken(reply)
         return
-    yield Started(reply.id, reply.model, reply.created, reply.usage)
+    usage = reply.usage and reply.usage.of_input()
+    yield Started(reply.id, reply.model, reply.created, usage)
     yield from unfold_parts(reply.parts)
     for answer in reply.others:
         for event in unfold_parts(answer.parts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from aiproxy.errors import ErrorReply
@@ -24,6 +24,10 @@ class Usage:
     cache_write: int = 0
     output: int = 0
     reasoning: int = 0
+
+    def of_input(self) -> Usage:
+        """Of these, what is known for good before the answer has begun."""
+        return replace(self, output=0, reasoning=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ class StreamDecoder:
         if self._started:
             return ()
         self._started = True
-        return (ir.Started(start.id or "", start.model or "", 0, usage_of(self._usage)),)
+        usage = usage_of(self._usage)
+        return (ir.Started(start.id or "", start.model or "", 0, usage and usage.of_input()),)
 
     def _open(self, shape: StreamShape) -> Sequence[ir.Event]:
         if not self._started or shape.index is None or not given(shape.content_block):

@@ -195,7 +195,8 @@ class StreamDecoder:
         self._started = True
         self._response_id = chunk.response_id or ""
         created = seconds_of(chunk.create_time)
-        return Started(self._response_id, chunk.model_version or "", created, self._usage)
+        usage = self._usage and self._usage.of_input()
+        return Started(self._response_id, chunk.model_version or "", created, usage)
 
     def _break(self, error: ErrorReply) -> Sequence[Event]:
         self._ended = True

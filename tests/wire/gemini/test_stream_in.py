@@ -324,6 +324,18 @@ class AnswerTests(SynchronousTestCase):
         )
         self.assertEqual(found.usage, ir.Usage(8, 4, 0, 5, 7))
 
+    def test_early_counts(self) -> None:
+        """What a first chunk counts of the answer is not told: the last count may be smaller."""
+        early = {"promptTokenCount": 4, "candidatesTokenCount": 90, "thoughtsTokenCount": 7}
+        late = {"promptTokenCount": 4, "candidatesTokenCount": 2}
+        found = events(
+            chunk({"text": "a"}, usageMetadata=early), chunk(finish="STOP", usageMetadata=late)
+        )
+        self.assertEqual(
+            [event.usage for event in found if isinstance(event, ir.Started | ir.Finished)],
+            [ir.Usage(4), ir.Usage(4, output=2)],
+        )
+
     def test_bad_counts(self) -> None:
         """More cached than there is counts as nothing uncached."""
         usage = {"promptTokenCount": 1, "cachedContentTokenCount": 4}
