@@ -16,10 +16,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -135,8 +134,7 @@ def summary(failure: Failure) -> str:
     return f"{kind}: {failure.getErrorMessage()} at {trace or 'unknown place'}"
 
 
-@dataclass(frozen=True, slots=True)
-class AccessEntry:
+class AccessEntry(NamedTuple):
     """
     One call, as its access line tells it.
 

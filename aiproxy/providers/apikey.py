@@ -90,7 +90,7 @@ class ApiKeyProvider(Provider):
 
     def _headers(self, call: Call, native: bool) -> Headers:
         kept = passed(call.headers, (*_ALWAYS_PASSED, *(self.passed if native else ())))
-        fixed = tuple((name, value) for name, value in self.headers if header(kept, name) is None)
+        fixed = tuple([one for one in self.headers if header(kept, one[0]) is None])
         accept = "text/event-stream" if call.head.stream else "application/json"
         return (("Content-Type", "application/json"), ("Accept", accept), *fixed, *kept)
 

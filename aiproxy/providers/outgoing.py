@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from aiproxy.messages import Headers
@@ -63,20 +63,28 @@ def lifted_betas(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
 # ── headers ──
 
 
-def passed(headers: Headers, allowed: Iterable[str]) -> Headers:
+def passed(headers: Headers, allowed: tuple[str, ...]) -> Headers:
     """Those of the client's headers that are `allowed`: names, and prefixes ending in "-"."""
-    names = tuple(allowed)
-    return tuple((name, value) for name, value in headers if _is_among(name.lower(), names))
-
-
-def _is_among(name: str, allowed: tuple[str, ...]) -> bool:
-    return any(
-        name == known or (known.endswith("-") and name.startswith(known)) for known in allowed
+    names, prefixes = _told_apart(allowed)
+    return tuple(
+        [
+            (name, value)
+            for name, value in headers
+            if (lower := name.lower()) in names or lower.startswith(prefixes)
+        ]
     )
+
+
+@lru_cache(maxsize=64)
+def _told_apart(allowed: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Names and prefixes."""
+    return frozenset(allowed), tuple(name for name in allowed if name.endswith("-"))
 
 
 def with_overrides(headers: Headers, overrides: Headers) -> Headers:
     """`overrides` win over `headers`; an empty value removes a header."""
+    if not overrides:
+        return headers
     names = {name.lower() for name, _ in overrides}
     kept = tuple((name, value) for name, value in headers if name.lower() not in names)
     return kept + tuple((name, value) for name, value in overrides if value)
@@ -104,6 +112,8 @@ def joined(base_url: str, path: str) -> str:
 
 def with_query(url: str, query: str, withheld: frozenset[str] = frozenset()) -> str:
     """The client's query goes on, except for the names `withheld`."""
+    if not query:
+        return url
     query = "&".join(
         item for item in query.split("&") if unquote_plus(item.partition("=")[0]) not in withheld
     )

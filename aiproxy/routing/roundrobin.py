@@ -9,7 +9,7 @@ win, so a call's failures do not cost anybody later turns; one that rests earns 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 MAX_CURSORS = 1024
 """Clients may name any model; the least recently asked ones lose their place."""
@@ -20,40 +20,42 @@ MAX_MODEL_CHARACTERS = 512
 
 class SmoothRoundRobin:
     """
-    Turns of weighted names. Every pick takes O(number of names).
+    Turns of weighted names. Every pick takes O(number of eligible names).
 
-    weights: (name, weight) in order of preference among equals; a weight below 1 counts as 1.
+    weights: by name, a weight below 1 counts as 1.
     """
 
-    def __init__(
-        self, weights: Sequence[tuple[str, int]], *, max_cursors: int = MAX_CURSORS
-    ) -> None:
+    def __init__(self, weights: Mapping[str, int], *, max_cursors: int = MAX_CURSORS) -> None:
         self._max_cursors = max_cursors
-        self._weights: tuple[tuple[str, int], ...] = ()
+        self._weights: dict[str, int] = {}
         self._bound = 0
         self._cursors: OrderedDict[str, dict[str, int]] = OrderedDict()
         self.replace(weights)
 
-    def replace(self, weights: Sequence[tuple[str, int]]) -> None:
-        """Take another list; an equal one keeps every cursor where it is."""
-        cleaned = tuple((name, max(1, weight)) for name, weight in weights)
-        if cleaned != self._weights:
+    def replace(self, weights: Mapping[str, int]) -> None:
+        """Take other weights; equal ones, in the same order, keep every cursor where it is."""
+        cleaned = {name: max(1, weight) for name, weight in weights.items()}
+        if list(cleaned.items()) != list(self._weights.items()):
             self._weights = cleaned
             # Reached only when calls keep failing over: what they shift must not pile up.
-            self._bound = 2 * sum(weight for _, weight in cleaned)
+            self._bound = 2 * sum(cleaned.values())
             self._cursors.clear()
 
-    def pick(
-        self, model: str, eligible: Callable[[str], bool], tried: Collection[str] = ()
-    ) -> str | None:
-        """The name whose turn it is for `model`, or None, which changes nothing."""
-        candidates = [line for line in self._weights if eligible(line[0])]
-        if all(name in tried for name, _ in candidates):
+    def pick(self, model: str, eligible: Sequence[str], tried: Collection[str] = ()) -> str | None:
+        """
+        The name whose turn it is for `model`, or None, which changes nothing.
+
+        eligible: those that may win, in order of preference among equals.
+        """
+        if tried and all(name in tried for name in eligible):
+            return None
+        if not eligible:
             return None
         credits = self._cursor(model)
         total = 0
         winner, most = "", 0
-        for name, weight in candidates:
+        for name in eligible:
+            weight = self._weights[name]
             total += weight
             credit = credits[name] = min(credits.get(name, 0) + weight, self._bound)
             if name not in tried and (not winner or credit > most):

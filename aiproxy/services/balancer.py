@@ -8,7 +8,7 @@ is gone or is another machine by now is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from twisted.application.service import Service
@@ -44,6 +44,10 @@ class Pick:
     probe: Probe | None = None
 
 
+def _weights(upstreams: Iterable[Upstream]) -> dict[str, int]:
+    return {upstream.name: upstream.weight for upstream in upstreams}
+
+
 def _nobody(news: News) -> None:
     """There are no other processes."""
 
@@ -63,8 +67,8 @@ class Balancer(Service):
         self._credentials = credentials
         self._settings = settings
         self._upstreams = {u.name: u for u in settings.upstreams if u.enabled}
-        self._servers: dict[str, frozenset[str]] = {}
-        self._turns = SmoothRoundRobin([(u.name, u.weight) for u in self._upstreams.values()])
+        self._servers: dict[str, tuple[Upstream, ...]] = {}
+        self._turns = SmoothRoundRobin(_weights(self._upstreams.values()))
         self._breaker = Breaker(settings.circuit_breaker, self._upstreams.values())
         self._pauses: Cooldowns[tuple[str, str]] = Cooldowns()
         self._budget = RetryBudget()
@@ -76,7 +80,7 @@ class Balancer(Service):
         self._settings = settings
         self._upstreams = {u.name: u for u in settings.upstreams if u.enabled}
         self._servers.clear()
-        self._turns.replace([(u.name, u.weight) for u in self._upstreams.values()])
+        self._turns.replace(_weights(self._upstreams.values()))
         self._breaker.adopt(settings.circuit_breaker, self._upstreams.values())
         self._budget.keep(self._upstreams)
         self._pauses.keep(lambda pair: self._is_current(before[pair[0]]))
@@ -88,25 +92,22 @@ class Balancer(Service):
         tried: names that this call has asked for this model already.
         """
         now = self._clock.seconds()
-        serving = self._serving(model)
-
-        def eligible(name: str) -> bool:
-            return (
-                name in serving
-                and self._breaker.allows(name, model, now)
-                and self._rest(self._upstreams[name], model) <= 0
-            )
-
+        allows = self._breaker.allows
+        eligible = [
+            upstream.name
+            for upstream in self._serving(model)
+            if allows(upstream.name, model, now) and self._rest(upstream, model, now) <= 0
+        ]
         name = self._turns.pick(model, eligible, tried)
         if name is None:
             return None
         return Pick(self._upstreams[name], model, self._breaker.begin(name, model, now))
 
-    def _serving(self, model: str) -> frozenset[str]:
-        """The names of the upstreams that may be asked for `model` at all."""
+    def _serving(self, model: str) -> tuple[Upstream, ...]:
+        """The upstreams that may be asked for `model` at all."""
         serving = self._servers.get(model)
         if serving is None:
-            serving = frozenset(u.name for u in self._upstreams.values() if u.serves(model))
+            serving = tuple(models.serving(self._upstreams.values(), model))
             # Clients may make up names; to begin anew costs less than to keep an order.
             if len(self._servers) >= _MAX_MODELS:
                 self._servers.clear()
@@ -246,10 +247,10 @@ class Balancer(Service):
             self._pauses.start((name, model), seconds, self._clock.seconds())
             self.tell(News("paused", name, model, seconds=seconds))
 
-    def _rest(self, upstream: Upstream, model: str) -> float:
+    def _rest(self, upstream: Upstream, model: str, now: float) -> float:
         """Seconds for which the upstream asked not to be asked."""
         return max(
-            self._pauses.left((upstream.name, model), self._clock.seconds()),
+            self._pauses.left((upstream.name, model), now),
             self._credentials.soonest(upstream, model),
         )
 

@@ -175,6 +175,8 @@ class Credentials:
         tried: Sequence[Credential],
     ) -> Iterator[int]:
         """Positions to try, those of `tried` left out."""
+        if len(sources) == 1 and not tried:
+            return iter((0,))
         used = {credential.path or credential.secret for credential in tried}
         last = tried[-1].path or tried[-1].secret if tried else None
         start = self._begin(upstream, len(sources)) if last is None else _after(sources, last)
@@ -200,6 +202,8 @@ class Credentials:
         self._pauses.start(pause, min(seconds, LONGEST_PAUSE_SECONDS), self._clock.seconds())
 
     def _rest(self, upstream: Upstream, source: Source, model: str) -> float:
+        if not self._pauses:
+            return 0.0
         now = self._clock.seconds()
         return max(
             self._pauses.left(_Pause(upstream.name, source, ""), now),

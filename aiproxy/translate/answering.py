@@ -27,7 +27,7 @@ from aiproxy.wire.relay import EMPTY, Origin, Relay, connect, convert, unfolded
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answering:
     """
     Gives one call's client what `reply`, of a good status, amounts to.

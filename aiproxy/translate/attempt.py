@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
@@ -30,73 +31,73 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_ERROR_SECONDS = 5.0
 """For the body of an error, whose status tells enough: nobody is to wait longer for the rest."""
 
-_NO_SECRET = Secret("")
+
+class Resources(NamedTuple):
+    """What the attempts of all calls share."""
+
+    upstreams: UpstreamClient
+    clock: IReactorTime
+    aside: Aside
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """
-    What the tries of one upstream have in common.
+    """model: mapped, as the upstream knows it."""
 
-    secret: what pays for the one that runs.
-    """
-
+    resources: Resources
     provider: Provider
     upstream: Upstream
     call: Call
     client: Client
     trail: Trail
-    upstreams: UpstreamClient
-    clock: IReactorTime
-    aside: Aside
-    secret: Secret = _NO_SECRET
+    model: str
+    credential: Credential
 
-    async def run(self, model: str, credential: Credential) -> None:
+    async def run(self) -> None:
         """
-        Ask for `model` (the client's name, or its fallback's) and give the answer to the client.
+        Ask, and give the answer to the client.
 
         Raises: UpstreamError; the trail's outcome is "broken" when the client has seen part of it.
         Raises: BadRequest when this upstream's protocol cannot carry the call.
         """
         try:
-            await replace(self, secret=credential.secret)._ask_twice(model, credential)
+            await self._ask_twice()
         except UpstreamRefused as error:
             # Vendors quote the key that they were shown.
-            raise UpstreamRefused(_without(error.reply, credential.secret)) from None
+            raise UpstreamRefused(_without(error.reply, self.credential.secret)) from None
 
-    async def _ask_twice(self, model: str, credential: Credential) -> None:
+    async def _ask_twice(self) -> None:
         """At most one repair: what is refused for two reasons is not worth a third try."""
-        mapped = self.upstream.mapped(model)
-        prepared = await self._prepare(mapped, credential)
+        prepared = await self._prepare()
         try:
-            await self._ask(prepared, mapped)
+            await self._ask(prepared)
         except UpstreamRefused as error:
             if self.trail.outcome == "broken":
                 raise
             if is_stale_proof(error.reply):
                 # A conversation that began elsewhere brings proofs only its first vendor knows.
                 again = replace(self, call=self.call.without_proofs())
-                mended = await again._prepare(mapped, credential)
+                mended = await again._prepare()
             else:
                 again, repaired = self, self.provider.mended(prepared, error.reply)
                 if repaired is None:
                     raise
                 mended = repaired
-            await again._ask(mended, mapped)
+            await again._ask(mended)
 
-    async def _prepare(self, mapped: str, credential: Credential) -> Prepared:
-        call, upstream = self.call, self.upstream
-        return await self.aside.run(
-            len(call.body), lambda: self.provider.prepare(call, mapped, upstream, credential)
+    async def _prepare(self) -> Prepared:
+        call, model, upstream, credential = self.call, self.model, self.upstream, self.credential
+        return await self.resources.aside.run(
+            len(call.body), lambda: self.provider.prepare(call, model, upstream, credential)
         )
 
-    async def _ask(self, prepared: Prepared, mapped: str) -> None:
+    async def _ask(self, prepared: Prepared) -> None:
         """At one endpoint after the other, while the fault may be the endpoint's own."""
         further = iter(self.provider.elsewhere(prepared, self.upstream))
         place: Prepared | None = prepared
         while place is not None:
             try:
-                await self._ask_here(place, mapped)
+                await self._ask_here(place)
                 return
             except UpstreamError as error:
                 if self.trail.outcome == "broken" or not classify(error).elsewhere:
@@ -105,29 +106,18 @@ class Attempt:
                 if place is None:
                     raise
 
-    async def _ask_here(self, prepared: Prepared, mapped: str) -> None:
-        self.trail.attempt(self.upstream.name, mapped)
+    async def _ask_here(self, prepared: Prepared) -> None:
+        self.trail.attempt(self.upstream.name, self.model)
         self.trail.lost(prepared.losses)
         if not self.call.may_pass:
             self.trail.lost((ir.Loss("reasoning"),))
-        reply = await self.upstreams.ask(
+        reply = await self.resources.upstreams.ask(
             prepared.http, self._timeouts(prepared), self.upstream.request_compression
         )
         if reply.status >= 300:
             raise UpstreamRefused(await self._refusal(reply))
-        answering = Answering(
-            self.provider,
-            self.call,
-            self.client,
-            self.trail,
-            self.clock,
-            self.aside,
-            prepared,
-            reply,
-            self.secret,
-        )
         try:
-            await answering.run()
+            await self._answering(prepared, reply).run()
         except UpstreamRefused as error:
             native = error.reply.native
             body = b"" if native is None else native.body
@@ -136,6 +126,20 @@ class Attempt:
             # What goes wrong may do so before the body is taken.
             reply.leave()
 
+    def _answering(self, prepared: Prepared, reply: UpstreamReply) -> Answering:
+        resources = self.resources
+        return Answering(
+            self.provider,
+            self.call,
+            self.client,
+            self.trail,
+            resources.clock,
+            resources.aside,
+            prepared,
+            reply,
+            self.credential.secret,
+        )
+
     def _timeouts(self, prepared: Prepared) -> Timeouts:
         """A whole answer's headers come only when the model has finished."""
         timeouts = self.upstream.timeouts
@@ -143,7 +147,8 @@ class Attempt:
 
     async def _refusal(self, reply: UpstreamReply) -> ErrorReply:
         reading = reply.whole(MAX_ERROR_BYTES)
-        reading.addTimeout(min(self.upstream.timeouts.idle, MAX_ERROR_SECONDS), self.clock)
+        seconds = min(self.upstream.timeouts.idle, MAX_ERROR_SECONDS)
+        reading.addTimeout(seconds, self.resources.clock)
         try:
             body = await reading
         except (UpstreamError, TimeoutError):

@@ -35,7 +35,7 @@ from aiproxy.routing.models import fallback_chain
 from aiproxy.services.balancer import Balancer, Pick
 from aiproxy.services.credentials import Credentials
 from aiproxy.settings import Settings
-from aiproxy.translate.attempt import Attempt
+from aiproxy.translate.attempt import Attempt, Resources
 from aiproxy.translate.client import Client, end_broken
 from aiproxy.translate.pairing import Heartbeat
 from aiproxy.translate.trail import Trail
@@ -65,11 +65,10 @@ class Translator:
         providers: Mapping[str, Provider] = PROVIDERS,
         aside: Aside = AT_ONCE,
     ) -> None:
-        self._aside = aside
         self._settings = settings
         self._balancer = balancer
         self._credentials = credentials
-        self._upstreams = upstreams
+        self._resources = Resources(upstreams, clock, aside)
         self._clock = clock
         self._ended = ended
         self._providers = providers
@@ -198,16 +197,17 @@ class Translator:
         if not provider.serves(call):
             self._stand_in(call, client, trail)
             return
-        attempt = Attempt(
-            provider, upstream, call, client, trail, self._upstreams, self._clock, self._aside
-        )
+        model = upstream.mapped(pick.model)
         tried: list[Credential] = []
         failure: UpstreamError | None = None
         while True:
             credential = await self._next_credential(pick, call, tried, failure)
             tried.append(credential)
+            attempt = Attempt(
+                self._resources, provider, upstream, call, client, trail, model, credential
+            )
             try:
-                await self._try_credential(attempt, pick.model, credential)
+                await self._try_credential(attempt)
                 return
             except UpstreamError as error:
                 fault = classify(error)
@@ -239,19 +239,19 @@ class Translator:
         pause = self._credentials.soonest(upstream, pick.model) or failure.reply.retry_after
         raise UpstreamError(replace(failure.reply, retry_after=pause))
 
-    async def _try_credential(self, attempt: Attempt, model: str, credential: Credential) -> None:
+    async def _try_credential(self, attempt: Attempt) -> None:
         """Ask with it, and once more when it only had to be renewed. Raises: UpstreamError."""
         try:
-            await attempt.run(model, credential)
+            await attempt.run()
             return
         except UpstreamError as error:
             if attempt.trail.outcome == "broken" or not classify(error).refresh:
                 raise
-            renewed = await self._credentials.renewed(attempt.upstream, credential)
+            renewed = await self._credentials.renewed(attempt.upstream, attempt.credential)
             if renewed is None:
                 raise
         try:
-            await attempt.run(model, renewed)
+            await replace(attempt, credential=renewed).run()
         except UpstreamError as error:
             if attempt.trail.outcome != "broken" and classify(error).refresh:
                 self._credentials.refused(attempt.upstream, renewed)

@@ -241,8 +241,10 @@ class Body(protocol.Protocol):
             self.transport.loseConnection()
 
     def _stop_clock(self) -> None:
-        if self._silence is not None:
-            self._silence.stop()
+        """They hold each other, and only the collector could part them."""
+        silence, self._silence = self._silence, None
+        if silence is not None:
+            silence.stop()
 
 
 class WholeBody(Body):

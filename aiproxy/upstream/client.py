@@ -182,11 +182,16 @@ class UpstreamReply:
 
     def __init__(self, answer: _Answer, clock: Any, timeouts: Timeouts) -> None:
         self.status: int = answer.code
-        self.headers: Headers = tuple(
-            (name.decode("latin-1"), value.decode("utf-8", "replace"))
-            for name, value in answer.raw_headers
-            if name.lower() not in _NOT_ANSWERS
-        )
+        kept = []
+        codings = []
+        for name, value in answer.raw_headers:
+            lower = name.lower()
+            if lower not in _NOT_ANSWERS:
+                kept.append((name.decode("latin-1"), value.decode("utf-8", "replace")))
+            elif lower == b"content-encoding":
+                codings.append(value)
+        self.headers: Headers = tuple(kept)
+        self._content_encoding = b",".join(codings).decode("latin-1")
         self._answer = answer
         self._clock = clock
         self._timeouts = timeouts
@@ -229,16 +234,10 @@ class UpstreamReply:
     def _deliver_to(self, body: Body) -> Deferred[Any]:
         self._is_taken = True
         answer = self._answer
-        body.attach(self._content_encoding(), self._clock, self._timeouts, answer.abort)
+        body.attach(self._content_encoding, self._clock, self._timeouts, answer.abort)
         answer.deliverBody(body)
         body.delivering()
         return body.done
-
-    def _content_encoding(self) -> str:
-        codings = [
-            value for name, value in self._answer.raw_headers if name.lower() == b"content-encoding"
-        ]
-        return b",".join(codings).decode("latin-1")
 
 
 @implementer(IAgent)

@@ -70,7 +70,6 @@ class Answer:
         self._end: Failure | None = None
 
     def deliverBody(self, protocol: Any) -> None:
-        self._body = protocol
         protocol.makeConnection(self)
         early, self._early = self._early, []
         if early:
@@ -78,6 +77,7 @@ class Answer:
         if self._end is not None:
             protocol.connectionLost(self._end)
         else:
+            self._body = protocol
             self.resumeProducing()
 
     def setPreviousResponse(self, response: IResponse) -> None:
@@ -95,8 +95,9 @@ class Answer:
         """The body is over; the connection may be another call's from now on."""
         self._connection = None
         self._end = reason
-        if self._body is not None:
-            self._body.connectionLost(reason)
+        body, self._body = self._body, None
+        if body is not None:
+            body.connectionLost(reason)
 
     def pauseProducing(self) -> None:
         if self._connection is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IDelayedCall, ITCPTransport
+from twisted.internet.interfaces import IAddress, IDelayedCall, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, _IdentityTransferDecoder
@@ -63,12 +63,18 @@ class Channel(HTTPChannel):
         self._cutting: IDelayedCall | None = None
         self._stalling: IDelayedCall | None = None
         self._unsent_bytes = 0
+        self._host: Any = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpKeepAlive(True)
+        self._host = self.transport.getHost()
         self.site.channels.add(self)
+
+    def getHost(self) -> IAddress:
+        """Every request asks for it, and the transport would ask the kernel."""
+        return self._host
 
     def dataReceived(self, data: bytes) -> None:
         if self._phase is _Phase.PARTING:
