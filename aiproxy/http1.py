@@ -1,5 +1,5 @@
 """
-HTTP/1.1 as bytes, for both sides: header lines, and writing at once.
+HTTP/1.1 as bytes, for both sides: header lines, and writing soon.
 
 `transport.write` always queues, which costs two changes of the poll set and one more round of the
 reactor for each write. Where nothing is queued on a plain TCP socket, a small write can go to the
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -23,30 +24,68 @@ MAX_BYTES = 64 * 1024
 _SAFE_LINES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [^\r\n\0]*\r\n)*")
 
 
-def send(transport: Any, data: bytes) -> None:
+class Outbox:
     """
-    Like `transport.write(data)`, in the same order with it, but sooner.
+    Writes, in the order of the calls, at the end of the reactor's turn: all for one transport in
+    one piece.
 
-    What the kernel does not take, and everything on other transports, is queued as ever. Errors
-    too are left to the queue, which meets them again and reports them in its own way.
+    To let the kernel take something wakes whoever waits for it. Of several writes one after the
+    other only the first does; and a turn reads from all that have sent something.
+
+    Whoever gives a transport to an outbox must write to it by nothing else, and `flush` it before
+    it is closed.
     """
-    if (
-        isinstance(transport, Connection)
-        and transport.connected
-        and not transport.TLS
-        and not transport.disconnecting
-        and not transport.dataBuffer
-        and not transport._tempDataBuffer
-        and len(data) <= MAX_BYTES
-    ):
-        try:
+
+    def __init__(self) -> None:
+        self._waiting: dict[Any, list[bytes]] = {}
+
+    def write(self, transport: Any, data: bytes) -> None:
+        """
+        Like `transport.write(data)`, but sooner.
+
+        What the kernel does not take, and everything on other transports, is queued as ever. Errors
+        too are left to the queue, which meets them again and reports them in its own way.
+        """
+        waiting = self._waiting
+        pieces = waiting.get(transport)
+        if pieces is not None:
+            pieces.append(data)
+        elif _is_plain(transport):
+            if not waiting:
+                transport.reactor.callLater(0, self._flush)
+            waiting[transport] = [data]
+        else:
+            transport.write(data)
+
+    def flush(self, transport: Any) -> None:
+        """What waits for it goes now."""
+        pieces = self._waiting.pop(transport, None)
+        if pieces is not None:
+            _send(transport, pieces)
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for transport, pieces in waiting.items():
+            _send(transport, pieces)
+
+
+def _send(transport: Any, pieces: list[bytes]) -> None:
+    data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    sent = 0
+    if _is_idle(transport) and len(data) <= MAX_BYTES:
+        with suppress(OSError):
             sent = transport.socket.send(data)
-        except OSError:
-            sent = 0
-        if sent == len(data):
-            return
-        data = data[sent:]
-    transport.write(data)
+    if sent < len(data):
+        transport.write(data[sent:])
+
+
+def _is_plain(transport: Any) -> bool:
+    return isinstance(transport, Connection) and not transport.TLS
+
+
+def _is_idle(transport: Any) -> bool:
+    """Nothing is queued."""
+    return bool(transport.connected and not transport.dataBuffer and not transport._tempDataBuffer)
 
 
 def header_lines(fields: Iterable[tuple[str, str]]) -> bytes:

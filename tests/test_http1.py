@@ -1,4 +1,4 @@
-"""Header lines, and writing at once."""
+"""Header lines, and writing soon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from aiproxy.http1 import MAX_BYTES, header_lines, send
+from aiproxy.http1 import MAX_BYTES, Outbox, header_lines
 from tests.upstream.cases import asynchronous
 
 
@@ -57,7 +57,7 @@ class _Peer(Protocol):
         self.lost.callback(None)
 
 
-class SendTests(TestCase):
+class OutboxTests(TestCase):
     """A server's transport, and a plain socket at its other end."""
 
     timeout = 20
@@ -82,6 +82,7 @@ class SendTests(TestCase):
         self.socket = socket.create_connection(("127.0.0.1", port.getHost().port))
         self.addCleanup(self.socket.close)
         self.socket.settimeout(5)
+        self.outbox = Outbox()
         self.peer = await made
         self.addCleanup(lambda: self.peer.lost)
         self.addCleanup(self.peer.transport.abortConnection)
@@ -89,10 +90,36 @@ class SendTests(TestCase):
     def setUp(self) -> Any:
         return self.connect()
 
-    def test_at_once(self) -> None:
-        """A small write is with the kernel before the reactor has another turn."""
-        send(self.peer.transport, b"hello")
+    @asynchronous
+    async def test_soon(self) -> None:
+        """Small writes are with the kernel after one turn of the reactor, before it polls."""
+        for piece in (b"he", b"l", b"lo"):
+            self.outbox.write(self.peer.transport, piece)
+        await _turn()
+        self.assertFalse(self.peer.transport.dataBuffer or self.peer.transport._tempDataBuffer)
         self.assertEqual(self.socket.recv(99), b"hello")
+
+    @asynchronous
+    async def test_last_words(self) -> None:
+        """What was flushed before a connection was closed still goes out."""
+        self.outbox.write(self.peer.transport, b"hello")
+        self.outbox.flush(self.peer.transport)
+        self.peer.transport.loseConnection()
+        await self.peer.lost
+        self.assertEqual(self.socket.recv(99), b"hello")
+        self.assertEqual(self.socket.recv(99), b"")
+
+    @asynchronous
+    async def test_half_closed(self) -> None:
+        """The same where only our side is closed."""
+        from twisted.internet.threads import deferToThread
+
+        self.outbox.write(self.peer.transport, b"hello")
+        self.outbox.flush(self.peer.transport)
+        self.peer.transport.loseWriteConnection()
+        await _turn()
+        self.assertEqual(self.socket.recv(99), b"hello")
+        self.assertEqual(await deferToThread(self.socket.recv, 99), b"")
 
     @asynchronous
     async def test_order(self) -> None:
@@ -103,9 +130,10 @@ class SendTests(TestCase):
         pieces = [b"%08d" % n * (MAX_BYTES // 8 - (n % 3)) for n in range(200)]
         pieces.insert(1, b"large" * MAX_BYTES)
         for n, piece in enumerate(pieces):
-            (transport.write if n % 7 == 6 else send)(
-                *([piece] if n % 7 == 6 else (transport, piece))
-            )
+            self.outbox.write(transport, piece)
+            if n % 7 == 6:
+                await _turn()
+        self.outbox.flush(transport)
         transport.loseConnection()
 
         def read() -> bytes:
@@ -118,13 +146,13 @@ class SendTests(TestCase):
         """Writing to a peer that has left ends as every connection does."""
         self.socket.close()
         while not self.peer.lost.called:
-            send(self.peer.transport, b"x" * 1000)
+            self.outbox.write(self.peer.transport, b"x" * 1000)
             await _turn()
 
     def test_other_transports(self) -> None:
         """They get their write."""
         transport = StringTransport()
-        send(transport, b"hello")
+        self.outbox.write(transport, b"hello")
         self.assertEqual(transport.value(), b"hello")
 
 

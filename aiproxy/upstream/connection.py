@@ -29,7 +29,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
-from aiproxy.http1 import MAX_BYTES, send
+from aiproxy.http1 import MAX_BYTES, Outbox
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """As received, in order."""
@@ -120,15 +120,20 @@ class Connection(Protocol):
     A connection that is kept between calls.
 
     idle: told when a call has ended well and the next one may come. gone: told at the end.
+    outbox: takes requests of usual size.
     """
 
     transport: Any
 
     def __init__(
-        self, idle: Callable[[Connection], None], gone: Callable[[Connection], None]
+        self,
+        idle: Callable[[Connection], None],
+        gone: Callable[[Connection], None],
+        outbox: Outbox,
     ) -> None:
         self._idle = idle
         self._gone = gone
+        self._outbox = outbox
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
         self._waiting: Deferred[Answer] | None = None
         self._answer: Answer | None = None
@@ -163,7 +168,7 @@ class Connection(Protocol):
         waiting: Deferred[Answer] = Deferred(self._cancelled)
         self._waiting = waiting
         if len(head) + len(body) <= MAX_BYTES:
-            send(self.transport, head + body)
+            self._outbox.write(self.transport, head + body)
         else:
             self._body = _Body(self.transport, head, body)
         return waiting

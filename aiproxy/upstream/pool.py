@@ -19,6 +19,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
 
+from aiproxy.http1 import Outbox
 from aiproxy.upstream.connection import Answer, Connection, SecureConnection
 from aiproxy.upstream.head import Address, Fields, place_of
 
@@ -63,6 +64,7 @@ class Pool:
         self._addresses: dict[Connection, Address] = {}
         self._idle: dict[Address, list[_Idle]] = {}
         self._sweeping: IDelayedCall | None = None
+        self._outbox = Outbox()
 
     def idle(self, address: Address) -> Connection | None:
         """A connection that waits for its next call: the one that did so for the shortest time."""
@@ -79,8 +81,8 @@ class Pool:
 
         def made() -> Connection:
             if not is_tls:
-                return Connection(self._keep, self._forget)
-            connection = SecureConnection(self._keep, self._forget)
+                return Connection(self._keep, self._forget, self._outbox)
+            connection = SecureConnection(self._keep, self._forget, self._outbox)
             connection.secured = secured
             return connection
 

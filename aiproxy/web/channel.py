@@ -170,6 +170,10 @@ class Channel(HTTPChannel):
         """A line of the head is longer than all of it may be."""
         self._refuse(431)
 
+    def _send100Continue(self) -> None:
+        """Behind an earlier answer, which the outbox may still hold."""
+        self.site.outbox.write(self.transport, b"HTTP/1.1 100 Continue\r\n\r\n")
+
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Called by twisted.web for what is no HTTP request."""
         self._refuse(431 if self._receivedHeaderSize > self.totalHeadersSize else 400)
@@ -181,7 +185,7 @@ class Channel(HTTPChannel):
         self.part()
         self._phase = _Phase.PARTING
         self.lineReceived = lambda line: None  # type: ignore[method-assign]
-        self.transport.write(self.site.unreadable(status))
+        self.site.outbox.write(self.transport, self.site.unreadable(status))
         self.loseConnection()
 
     def part(self) -> None:
@@ -195,6 +199,7 @@ class Channel(HTTPChannel):
         self.loseConnection()
 
     def loseConnection(self) -> None:
+        self.site.outbox.flush(self.transport)
         if not self._is_parting:
             super().loseConnection()
             return

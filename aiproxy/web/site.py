@@ -18,6 +18,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from aiproxy.errors import ErrorReply
+from aiproxy.http1 import Outbox
 from aiproxy.messages import Headers
 from aiproxy.settings import Settings
 from aiproxy.web.channel import IDLE_SECONDS, Channel
@@ -195,6 +196,7 @@ class ApiSite(Site):
         self.settings = settings
         self.records = records
         self.clock = clock
+        self.outbox = Outbox()
         self.room: Room | None = None
         self.channels: set[Channel] = set()
         self._emptied: list[Deferred[None]] = []

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 
-from aiproxy.http1 import header_lines, send
+from aiproxy.http1 import header_lines
 from aiproxy.messages import Headers
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class ClientStream:
     def __init__(self, request: ClientRequest) -> None:
         self._request = request
         self._transport = request.channel.transport
+        self._outbox = request.channel.site.outbox
         self._producer: IPushProducer | None = None
         self._is_open = True
         self._is_chunked = False
@@ -91,7 +92,7 @@ class ClientStream:
         if self._head:
             self._put(data)
         else:
-            send(self._transport, data)
+            self._outbox.write(self._transport, data)
 
     def finish(self) -> None:
         """All has been said; the connection may serve the next request."""
@@ -136,7 +137,7 @@ class ClientStream:
         if self._head:
             data, self._head = self._head + data, b""
         if data:
-            send(self._transport, data)
+            self._outbox.write(self._transport, data)
 
     def _close(self) -> None:
         self.pace(None)

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone, ResponseFailed, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
 
-from aiproxy.http1 import MAX_BYTES
+from aiproxy.http1 import MAX_BYTES, Outbox
 from aiproxy.upstream.connection import Answer, Connection
 from tests.strategies import cuts, split
 
@@ -56,7 +56,7 @@ class ConnectionTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.idle = self.gone = 0
-        self.connection = Connection(self._idle, self._gone)
+        self.connection = Connection(self._idle, self._gone, Outbox())
         self.transport = _Transport()
         self.connection.makeConnection(self.transport)
 
