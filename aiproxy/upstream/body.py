@@ -64,6 +64,10 @@ class Silence:
         self._stop_timer()
         self._check()
 
+    @property
+    def is_watching(self) -> bool:
+        return self._limit_seconds > 0
+
     def heard(self) -> None:
         """Counts from now."""
         self.since = self._clock.seconds()
@@ -119,6 +123,7 @@ class Body(protocol.Protocol):
         self._is_paused = False
         self._decoder: ReplyDecoder | None = None
         self._silence: Silence | None = None
+        self._patience = 0.0
         self._abort: Callable[[], None] = _nothing
 
     def attach(
@@ -147,7 +152,7 @@ class Body(protocol.Protocol):
         self._silence = Silence(clock, self._fell_silent)
         if self._is_paused:
             self._silence.pause()
-        self._silence.watch(self._first_seconds(timeouts))
+        self._patience = self._first_seconds(timeouts)
 
     def connectionMade(self) -> None:
         """The response begins to deliver, which is too late for a body that is over."""
@@ -176,9 +181,15 @@ class Body(protocol.Protocol):
             self.done.cancel()
 
     def delivering(self) -> None:
-        """Called once, after the response has begun to deliver: that ends any earlier pause."""
+        """
+        Called once, after the response has begun to deliver: that ends any earlier pause.
+
+        Most whole answers are complete by now, and need no clock.
+        """
         if self._is_paused:
             self.pauseProducing()
+        if self._silence is not None and not self._silence.is_watching:
+            self._silence.watch(self._patience)
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_over or self._decoder is None or self._silence is None:

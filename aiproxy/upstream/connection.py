@@ -50,6 +50,7 @@ class Answer:
     The head of an answer, and the transport of whoever takes its body.
 
     raw_headers: all of them; `headers`, which treq looks at, are empty.
+    early: what has come of the body before anybody took it.
     """
 
     version = (b"HTTP", 1, 1)
@@ -66,12 +67,12 @@ class Answer:
         self.raw_headers = raw_headers
         self._connection: Connection | None = connection
         self._body: Any = None
-        self._early: list[bytes] = []
+        self.early: list[bytes] = []
         self._end: Failure | None = None
 
     def deliverBody(self, protocol: Any) -> None:
         protocol.makeConnection(self)
-        early, self._early = self._early, []
+        early, self.early = self.early, []
         if early:
             protocol.dataReceived(b"".join(early))
         if self._end is not None:
@@ -86,7 +87,7 @@ class Answer:
     def received(self, data: bytes) -> None:
         """More of the body. Without anybody to take it, no more than this is read."""
         if self._body is None:
-            self._early.append(data)
+            self.early.append(data)
             self.pauseProducing()
         else:
             self._body.dataReceived(data)
@@ -203,6 +204,8 @@ class Connection(Protocol):
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade):
+            # Not to be kept, even when an answer was complete before that.
+            self._is_cut = True
             self._tell()
             self._broke(Failure())
             self.cut()
@@ -216,16 +219,21 @@ class Connection(Protocol):
         """Hand on what one read has brought."""
         if self._waiting is not None and self._is_head_there:
             waiting, self._waiting = self._waiting, None
-            self._answer = Answer(self, self._code, self._phrase, tuple(self._headers))
-            waiting.callback(self._answer)
-        answer = self._answer
-        if answer is None:
+            answer = Answer(self, self._code, self._phrase, tuple(self._headers))
+            if self._is_complete:
+                answer.early, self._pieces = self._pieces, []
+                self._finish(answer)
+            else:
+                self._answer = answer
+            waiting.callback(answer)
+        current = self._answer
+        if current is None:
             return
         if self._pieces:
             pieces, self._pieces = self._pieces, []
-            answer.received(b"".join(pieces))
-        if self._is_complete and self._answer is answer:
-            self._finish(answer)
+            current.received(b"".join(pieces))
+        if self._is_complete and self._answer is current:
+            self._finish(current)
 
     def _finish(self, answer: Answer) -> None:
         self._answer = None
