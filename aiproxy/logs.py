@@ -170,7 +170,7 @@ class AccessEntry(NamedTuple):
 def render(entry: AccessEntry) -> str:
     """`key=value` pairs in the order of the fields; "-" where there is nothing to say."""
     return (
-        f"id={_text(entry.id)} client={_text(entry.client)} model={_text(entry.model)}"
+        f"id={entry.id} client={_text(entry.client)} model={_text(entry.model)}"
         f" mapped={_text(entry.mapped)} upstream={_text(entry.upstream)}"
         f" attempts={entry.attempts} status={entry.status}"
         f" request_bytes={entry.request_bytes} response_bytes={entry.response_bytes}"
@@ -190,6 +190,12 @@ def _count(number: int | None) -> str:
 def _text(text: str) -> str:
     if len(text) > MAX_VALUE_CHARACTERS:
         text = text[:MAX_VALUE_CHARACTERS] + "..."
+    return _quoted(text)
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
+    """Most values are those of the last calls."""
     if _PLAIN_VALUE.fullmatch(text):
         return text
     return '"' + escape(text.replace("\\", "\\\\").replace('"', '\\"')) + '"' if text else "-"

@@ -25,6 +25,7 @@ from aiproxy.logs import LineObserver, Sink, StreamSink, open_sink
 from aiproxy.services.logincheck import described
 from aiproxy.services.reloader import written
 from aiproxy.settings import Settings, is_loopback, summary
+from aiproxy.tap.collector import settle
 from aiproxy.tap.configuration import understood
 from aiproxy.tap.daemon import Daemon
 from aiproxy.tap.demo import demo
@@ -117,6 +118,7 @@ def makeService(options: Options) -> Service:
     count = settings.workers or len(os.sched_getaffinity(0))
     if count > 1:
         return Team(reactor, path, text, settings, count, listening, sink)
+    reactor.callWhenRunning(settle)
     daemon = Daemon(reactor, settings, listening, sink)
     daemon.follow(path)
     return daemon
@@ -128,6 +130,7 @@ def _worker(reactor: Any, path: str) -> Daemon:
     _events.observer = LineObserver(sink)
     settings = understood(configuration(), path)
     listening = socket.socket(fileno=LISTENING)
+    reactor.callWhenRunning(settle)
     daemon = Daemon(reactor, settings, listening, sink)
     daemon.follow(path)
     daemon.join()

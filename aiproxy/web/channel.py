@@ -116,18 +116,20 @@ class Channel(HTTPChannel):
         self._command, self._path, self._version = head.method, head.target, b"HTTP/1.1"
         self.persistent = True
         self.length = head.length
-        self._transferDecoder = _IdentityTransferDecoder(
-            head.length, request.handleContentChunk, self._finishRequestBody
-        )
         request.began_with(head.headers, head.length)
         if self._is_parting:
             return True
-        if not head.length:
-            self._finishRequestBody(data[head.end :])
+        end = head.end + head.length
+        if len(data) >= end:
+            if head.length:
+                request.handleContentChunk(data[head.end : end])
+            self._finishRequestBody(data[end:])
             return True
+        self._transferDecoder = _IdentityTransferDecoder(
+            head.length, request.handleContentChunk, self._finishRequestBody
+        )
         self.setRawMode()
-        if len(data) - head.end < head.length:
-            self._await_body()
+        self._await_body()
         if len(data) > head.end:
             self.rawDataReceived(data[head.end :])
         return True
