@@ -171,18 +171,21 @@ class Heartbeat:
         self._client = client
         self._beat = beat
         self._begin = begin
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
+        self._clock = clock
+        self._loop: LoopingCall | None = None
         self._written = 0
 
     def start(self, seconds: float) -> None:
         if seconds > 0:
+            self._loop = LoopingCall(self._tick)
+            self._loop.clock = self._clock
             stopped = self._loop.start(seconds, now=False)
             stopped.addErrback(lambda failure: self.log.failure("heartbeat", failure=failure))
 
     def stop(self) -> None:
-        if self._loop.running:
-            self._loop.stop()
+        loop, self._loop = self._loop, None
+        if loop is not None and loop.running:
+            loop.stop()
 
     def _tick(self) -> None:
         beat = self._beat()

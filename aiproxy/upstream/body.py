@@ -109,6 +109,10 @@ def _nothing() -> None:
     """Done."""
 
 
+def _nobody(messages: object) -> None:
+    """The body is over."""
+
+
 @implementer(IPushProducer)
 class Body(protocol.Protocol):
     """
@@ -217,7 +221,7 @@ class Body(protocol.Protocol):
         # The last messages may have made the receiver cancel.
         if not self._is_over:
             self._is_over = True
-            self._stop_clock()
+            self._let_go()
             self.done.callback(result)
 
     def _first_seconds(self, timeouts: Timeouts) -> float:
@@ -243,7 +247,7 @@ class Body(protocol.Protocol):
     def _end(self) -> None:
         """No more deliveries, and no more connection."""
         self._is_over = True
-        self._stop_clock()
+        self._let_go()
         self._hang_up()
 
     def _hang_up(self) -> None:
@@ -251,8 +255,8 @@ class Body(protocol.Protocol):
         if self.transport is not None:
             self.transport.loseConnection()
 
-    def _stop_clock(self) -> None:
-        """They hold each other, and only the collector could part them."""
+    def _let_go(self) -> None:
+        """Of whom it holds and who holds it, which only the collector could part."""
         silence, self._silence = self._silence, None
         if silence is not None:
             silence.stop()
@@ -324,6 +328,10 @@ class StreamBody(Body, Generic[M]):
         self._idle_seconds = timeouts.idle
         self._longest_seconds = timeouts.whole_answer
         return timeouts.first_event
+
+    def _let_go(self) -> None:
+        super()._let_go()
+        self._deliver = _nobody
 
     def _decoded(self, data: bytes, silence: Silence) -> None:
         messages = self._frames.feed(data)
