@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from klein import Klein
@@ -68,7 +68,6 @@ class Web:
         self._clock = clock
         self._tree = Klein()
         self._tree.url_map.merge_slashes = False
-        self._tree.handle_errors(Exception)(self._failed)
         self._routes: list[Route] = []
         self._add_protocols()
         self._add_lists()
@@ -76,19 +75,24 @@ class Web:
 
     def site(self) -> ApiSite:
         routes = Routes(self._tree.url_map, self._routes, INBOUND.values())
-        guard = Guard(routes, self._settings)
+
+        def answer(request: ClientRequest) -> None:
+            self._answer(request, routes)
+
         return ApiSite(
             self._tree.resource(),
-            self._answer,
-            guard,
+            answer,
+            Guard(routes, self._settings),
             self._settings,
             self._records,
             self._clock,
         )
 
-    def _answer(self, request: ClientRequest) -> None:
+    def _answer(self, request: ClientRequest, routes: Routes) -> None:
         """What Klein's resource does with a request, for a route that is found already."""
-        answering = maybeDeferred(self._tree.execute_endpoint, request.route.name, request)
+        route, head = request.route, request.head
+        parts = {} if route.is_exact else routes.parts(head.method, head.path)
+        answering = maybeDeferred(self._tree.execute_endpoint, route.name, request, **parts)
         if not answering.called:
             request.notifyFinish().addErrback(lambda _: answering.cancel())
         answering.addErrback(lambda failure: self._failed(request, failure))
@@ -184,12 +188,8 @@ class Web:
     def _dialect(self, request: ClientRequest) -> str:
         return request.channel.site.guard.dialect(request.head, request.route)
 
-    def _failed(self, request: Any, failure: Failure) -> Deferred[None] | None:
-        """
-        Whatever went wrong in the tree; called by Klein while the request is not finished.
-
-        request: a ClientRequest; Klein's types know only IRequest.
-        """
+    def _failed(self, request: ClientRequest, failure: Failure) -> Deferred[None] | None:
+        """Whatever went wrong in the tree, while the request is not finished."""
         if failure.check(CancelledError) or request.channel is None:
             return None
         headers: Headers = ()

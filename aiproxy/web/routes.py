@@ -7,7 +7,7 @@ percent-encoded is no part of a fixed path, and a doubled or trailing slash is a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 from urllib.parse import unquote, unquote_to_bytes
@@ -101,6 +101,11 @@ class Routes:
         if "%" in path and not self._leads_to(unquote(path), method, name):
             raise missing
         return self._by_name[name]
+
+    def parts(self, method: str, path: str) -> Mapping[str, str]:
+        """What the varying parts of a path say that was found, decoded."""
+        _, parts = self._matcher.match(unquote(path), method)
+        return parts
 
     def _leads_to(self, path: str, method: str, name: str) -> bool:
         """Whether Klein, which decodes the path first, finds the same."""

@@ -130,10 +130,8 @@ class ClientRequest(Request):
         self.args = {}
         if self._refusal is not None:
             self._refuse(self._refusal)
-        elif self.route.is_exact:
-            self.channel.site.answer(self)
         else:
-            self.process()
+            self.channel.site.answer(self)
 
     def getRequestHostname(self) -> bytes:
         """Nothing here depends on it, so that no client can trip a parser with it."""
@@ -173,7 +171,7 @@ class ApiSite(Site):
     """
     settings: gives those in force.
 
-    answer: to a request whose route is exact; any other one goes through `resource`.
+    answer: called with each request that has passed the guard and is complete.
     room: says whether there is any for another connection; None for as much as the system has.
     """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -77,7 +79,9 @@ class FindTests(SynchronousTestCase):
                 error = self.assertRaises(BadRequest, self.routes.find, method, path)
                 self.assertEqual(error.reply.status, 404, path)
         for name in ("a%2Fb", "%E6%A8%A1", "a%3Ab", "..%2F..", "a%2F%2Fb"):
-            self.assertEqual(self.routes.find("GET", f"/v1/models/{name}").name, "one")
+            path = f"/v1/models/{name}"
+            self.assertEqual(self.routes.find("GET", path).name, "one")
+            self.assertEqual(self.routes.parts("GET", path), {"name": unquote(name)})
 
     @given(st.text(max_size=40), st.sampled_from(["GET", "POST", "\xff"]))
     def test_total(self, path: str, method: str) -> None:

@@ -41,9 +41,9 @@ class StreamEncoder:
         self.content_type = _JSON if request.array else _EVENTS
         self.losses: list[Loss] = []
         self._array = request.array
-        self._noted = Losses()
+        self._noted = noted = Losses()
         self._answers = request.answers
-        self._writers: defaultdict[int, PartsWriter] = defaultdict(lambda: PartsWriter(self._noted))
+        self._writers: defaultdict[int, PartsWriter] = defaultdict(lambda: PartsWriter(noted))
         self._identity: dict[str, Any] = {}
         self._begun = False
         self._ended = False
