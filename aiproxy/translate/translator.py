@@ -199,7 +199,7 @@ class Translator:
             return
         model = upstream.mapped(pick.model)
         tried: list[Credential] = []
-        failure: UpstreamError | None = None
+        failure: ErrorReply | None = None
         while True:
             credential = await self._next_credential(pick, call, tried, failure)
             tried.append(credential)
@@ -214,16 +214,20 @@ class Translator:
                 if trail.outcome == "broken" or not fault.other_credential:
                     raise
                 self._rest(pick, credential, fault, error)
-                failure = error
+                failure = error.reply
 
     async def _next_credential(
         self,
         pick: Pick,
         call: Call,
         tried: Sequence[Credential],
-        failure: UpstreamError | None,
+        failure: ErrorReply | None,
     ) -> Credential:
-        """Raises: `failure`, the last one, when there is no other credential; CredentialError."""
+        """
+        failure: the last one.
+
+        Raises: UpstreamError with it, when there is no other credential; CredentialError.
+        """
         upstream = pick.upstream
         try:
             credential = await self._credentials.choose(upstream, call, pick.model, tried)
@@ -236,8 +240,8 @@ class Translator:
         if failure is None:
             raise self._balancer.why_none(pick.model)
         # Of several that were told to wait, the first to be free again counts.
-        pause = self._credentials.soonest(upstream, pick.model) or failure.reply.retry_after
-        raise UpstreamError(replace(failure.reply, retry_after=pause))
+        pause = self._credentials.soonest(upstream, pick.model) or failure.retry_after
+        raise UpstreamError(replace(failure, retry_after=pause))
 
     async def _try_credential(self, attempt: Attempt) -> None:
         """Ask with it, and once more when it only had to be renewed. Raises: UpstreamError."""

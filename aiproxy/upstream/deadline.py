@@ -51,6 +51,7 @@ class Deadline:
 
     def _fired(self, result: T) -> T:
         self._is_over = True
+        self._guarded = None
         self._stop()
         if self._expired is not None and isinstance(result, Failure):
             raise self._expired

@@ -77,11 +77,11 @@ class Pool:
 
         The Deferred fires when TCP is there: what is written waits for TLS.
         """
-        is_tls = address.scheme == b"https"
 
-        def made() -> Connection:
-            if not is_tls:
-                return Connection(self._keep, self._forget, self._outbox)
+        def plain() -> Connection:
+            return Connection(self._keep, self._forget, self._outbox)
+
+        def secure() -> Connection:
             connection = SecureConnection(self._keep, self._forget, self._outbox)
             connection.secured = secured
             return connection
@@ -94,7 +94,7 @@ class Pool:
             endpoint = self._endpoint(address)
         except Exception:
             return fail()
-        factory = Factory.forProtocol(made)
+        factory = Factory.forProtocol(secure if address.scheme == b"https" else plain)
         factory.noisy = False
         return endpoint.connect(factory).addCallback(connected)
 

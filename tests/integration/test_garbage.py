@@ -6,6 +6,7 @@ import signal
 
 from tests.integration.cases import WIRES, ProgramCase, body, outside, path, upstream
 from tests.integration.http import post
+from tests.integration.program import Program
 
 API_TYPES = ("anthropic", "openai", "responses", "gemini")
 
@@ -28,24 +29,60 @@ class GarbageTests(ProgramCase):
     @outside
     async def test_calls(self) -> None:
         """Calls of all pairs, whole and streamed, free all their objects as they end."""
-        _, url = self.simulator()
-        program = await self.start(
-            "upstreams:\n"
-            + "".join(
-                upstream(api_type, url, api_type, f"available_models: [{api_type}-echo]")
-                for api_type in API_TYPES
-            ),
-            first=COLLECTS,
-        )
+        await self.call("echo", 200)
+
+    @outside
+    async def test_failures(self) -> None:
+        """The same of calls that fail at their first upstream and then at the other."""
+        for behaviour, status in (("error-500", 502), ("error-400", 400), ("error-401", 502)):
+            await self.call(behaviour, status)
+
+    @outside
+    async def test_cut(self) -> None:
+        """The same of calls whose upstream breaks off after it has begun."""
+        await self.call("cut", 200, streams=(True,))
+
+    @outside
+    async def test_refusals(self) -> None:
+        """The same of requests that are refused here."""
+        program = await self.program("echo")
+        for wire in WIRES:
+            await post(program.url + path(wire, "nobody-has-it"), body(wire, "nobody-has-it"))
+            await post(program.url + path(wire, "anthropic-echo"), {"model": 7, "messages": "no"})
+        await self.left_nothing(program)
+
+    async def call(
+        self, behaviour: str, status: int, streams: tuple[bool, ...] = (False, True)
+    ) -> None:
+        """All pairs, and then a look at what is left."""
+        program = await self.program(behaviour)
         for wire in WIRES:
             for api_type in API_TYPES:
-                for stream in (False, True):
-                    model = f"{api_type}-echo"
+                for stream in streams:
+                    model = f"{api_type}-{behaviour}"
                     answer = await post(
                         program.url + path(wire, model, stream=stream),
                         body(wire, model, stream=stream),
                     )
-                    self.assertEqual(answer.status, 200, f"{wire} {api_type} {stream}")
+                    self.assertEqual(answer.status, status, f"{wire} {model} {stream}")
+        await self.left_nothing(program)
+
+    async def program(self, behaviour: str) -> Program:
+        """Two upstreams for each model."""
+        _, url = self.simulator()
+        return await self.start(
+            "circuit_breaker: {failures: 1000}\nupstreams:\n"
+            + "".join(
+                upstream(
+                    f"{api_type}-{n}", url, api_type, f"available_models: [{api_type}-{behaviour}]"
+                )
+                for api_type in API_TYPES
+                for n in (1, 2)
+            ),
+            first=COLLECTS,
+        )
+
+    async def left_nothing(self, program: Program) -> None:
         program.signal(signal.SIGUSR1)
 
         async def has_told() -> bool:
