@@ -9,7 +9,7 @@ is gone or is another machine by now is dropped.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
@@ -30,8 +30,7 @@ from aiproxy.settings import Settings, Upstream
 _MAX_MODELS = 1024
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pick:
+class Pick(NamedTuple):
     """
     One attempt's upstream. Report it once: succeeded, failed or released.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -11,8 +11,7 @@ from aiproxy.translate import Trail
 from aiproxy.web.stream import ClientStream
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """
     wire: whose dialect the answer was in. status: 0 when the client left before there was one.
     duration: seconds. trail: None when the request was refused before any translation.
