@@ -118,7 +118,7 @@ def makeService(options: Options) -> Service:
     count = settings.workers or len(os.sched_getaffinity(0))
     if count > 1:
         return Team(reactor, path, text, settings, count, listening, sink)
-    reactor.callWhenRunning(settle)
+    reactor.callLater(0, settle)
     daemon = Daemon(reactor, settings, listening, sink)
     daemon.follow(path)
     return daemon
@@ -130,7 +130,7 @@ def _worker(reactor: Any, path: str) -> Daemon:
     _events.observer = LineObserver(sink)
     settings = understood(configuration(), path)
     listening = socket.socket(fileno=LISTENING)
-    reactor.callWhenRunning(settle)
+    reactor.callLater(0, settle)
     daemon = Daemon(reactor, settings, listening, sink)
     daemon.follow(path)
     daemon.join()
