@@ -64,6 +64,8 @@ class Logins(Service):
         self._wall = wall
         self._renewal = Renewal(client, clock, wall, in_thread)
         self._entries: dict[tuple[str, str], Entry] = {}
+        # Also those of files that are no longer followed.
+        self._running: set[Deferred[None]] = set()
         self._watchers: list[Callable[[str], None]] = []
         self._poller = LoopingCall(self._poll)
         self._renewer = LoopingCall(self._renew_soon)
@@ -91,7 +93,7 @@ class Logins(Service):
             for path in upstream.auth_files
         }
         for key in [key for key in self._entries if key not in wanted]:
-            # One that is being renewed comes to its end by itself.
+            # One that is being renewed comes to its end by itself, before the process does.
             del self._entries[key]
         for (path, _), upstream in wanted.items():
             entry = self._entry(path, upstream)
@@ -176,9 +178,11 @@ class Logins(Service):
 
     def _begin(self, entry: Entry, used: Secret | None = None) -> None:
         entry.running = running = Deferred.fromCoroutine(self._renewal.run(entry, used))
+        self._running.add(running)
 
         def ended(result: Failure | None) -> None:
             entry.running = None
+            self._running.discard(running)
             waiters = list(entry.waiters)
             entry.waiters.clear()
             for waiter in waiters:
@@ -189,9 +193,10 @@ class Logins(Service):
         running.addBoth(ended)
 
     async def _stop(self) -> None:
-        running = [entry.running for entry in self._entries.values() if entry.running is not None]
+        running = tuple(self._running)
         for renewal in running:
             renewal.addTimeout(STOP_SECONDS, self._clock, onTimeoutCancel=lambda *_: None)
+        for renewal in running:
             await renewal
 
     # ── by the clock ──

@@ -192,6 +192,32 @@ class ServiceTests(LoginsCase):
         self.successResultOf(stopped)
         self.failureResultOf(waiting, CancelledError)
 
+    def test_stopping_with_several(self) -> None:
+        """Renewals that all hang are given up together, not one after the other."""
+        auth_file(self.path, expires=30)
+        other = self.path.with_name("other.json")
+        auth_file(other, expires=30)
+        self.begin()
+        both = [self.usable(), self.logins.usable(str(other), self.upstream)]
+        stopped = self.logins.stopService()
+        self.clock.advance(STOP_SECONDS)
+        self.successResultOf(stopped)
+        for waiting in both:
+            self.failureResultOf(waiting, CancelledError)
+
+    def test_stopping_without_the_file(self) -> None:
+        """A renewal is finished although no upstream names its file any more."""
+        auth_file(self.path, expires=30)
+        self.begin()
+        waiting = self.usable()
+        self.logins.apply([])
+        stopped = self.logins.stopService()
+        self.assertNoResult(stopped)
+        self.grant("a2", "r2")
+        self.successResultOf(stopped)
+        self.assertEqual(document(self.path)["refresh"], "r2")
+        self.successResultOf(waiting)
+
     def test_a_waiter_that_sends_another_away(self) -> None:
         """What one waiting call does when it may go on can end another one."""
         auth_file(self.path, expires=30)
