@@ -66,5 +66,5 @@ async def _driven(
 
 async def _asked(request: HttpRequest, upstream: Upstream, client: UpstreamClient) -> HttpReply:
     timeouts = replace(upstream.timeouts, headers=ANSWER_SECONDS, whole_answer=ANSWER_SECONDS)
-    reply = await client.request(request, timeouts)
+    reply = await client.request(request, timeouts, home=upstream.home)
     return HttpReply(reply.status, reply.headers, await reply.whole(MAX_REPLY_BYTES))

@@ -18,6 +18,9 @@ from aiproxy.redaction import Secret
 CredentialKind: TypeAlias = Literal["tokens", "auth_files"]
 """What an api_type pays with: `token` and `base_url`, or files of a vendor's login."""
 
+Home: TypeAlias = tuple[str, ...]
+"""All that is configured of where an upstream and its login service are."""
+
 
 @dataclass(frozen=True, slots=True)
 class ApiType:
@@ -156,6 +159,11 @@ class Upstream:
     metadata: Mapping[str, str]
     affinity: bool
     timeouts: Timeouts
+
+    @property
+    def home(self) -> Home:
+        """Equal for upstreams that are in the same place, whatever else is different."""
+        return (self.base_url, self.token_url, *self.metadata.values())
 
     def serves(self, model: str) -> bool:
         """Whether a client may ask it for `model`; says nothing of `enabled`."""

@@ -153,6 +153,7 @@ class Daemon(Service):
         self._logins.apply(settings.upstreams)
         self._balancer.apply(settings)
         self._drain.set_limit(settings.max_concurrent_requests)
+        self._upstreams.keep_for(each.home for each in settings.upstreams if each.enabled)
 
     def _reload(self) -> None:
         self._access.flush()

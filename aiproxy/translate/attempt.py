@@ -112,7 +112,10 @@ class Attempt:
         if not self.call.may_pass:
             self.trail.lost((ir.Loss("reasoning"),))
         reply = await self.resources.upstreams.ask(
-            prepared.http, self._timeouts(prepared), self.upstream.request_compression
+            prepared.http,
+            self._timeouts(prepared),
+            self.upstream.request_compression,
+            self.upstream.home,
         )
         if reply.status >= 300:
             raise UpstreamRefused(await self._refusal(reply))

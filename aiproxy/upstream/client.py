@@ -9,7 +9,7 @@ for which a request is sent again on a new one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.cookiejar import CookieJar
 from typing import Any, Protocol
 from urllib.request import Request as UrllibRequest
@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.messages import Headers, HttpRequest
-from aiproxy.settings import Timeouts
+from aiproxy.settings import Home, Timeouts
 from aiproxy.upstream.body import Body, StreamBody, WholeBody
 from aiproxy.upstream.connection import RawHeaders
 from aiproxy.upstream.deadline import Deadline
@@ -96,7 +96,11 @@ class UpstreamClient:
         self._pool = Pool(reactor, trust_root)
 
     def request(
-        self, request: HttpRequest, timeouts: Timeouts, compression: str = ""
+        self,
+        request: HttpRequest,
+        timeouts: Timeouts,
+        compression: str = "",
+        home: Home = (),
     ) -> Deferred[UpstreamReply]:
         """
         Sends `request`; fires when the head of the answer is there, whatever its status.
@@ -104,17 +108,26 @@ class UpstreamClient:
         The reply must be read, streamed or aborted. Cancelling closes the connection at once.
         timeouts: `connect` is for name lookup, TCP and TLS; `headers` from then to the head.
         compression: of the request's body: "", "gzip", "zstd" or "br".
+        home: of the upstream that is asked, or whose login service is.
         Fails with UpstreamUnreachable, UpstreamTimeout, UpstreamProtocolError; CancelledError; with
         NoUpstream when the process cannot open a connection.
         """
-        return Deferred.fromCoroutine(self.ask(request, timeouts, compression))
+        return Deferred.fromCoroutine(self.ask(request, timeouts, compression, home))
+
+    def keep_for(self, homes: Iterable[Home]) -> None:
+        """Keep no more connections than those of upstreams there; calls under way go on."""
+        self._pool.keep_for(homes)
 
     def close(self) -> Deferred[None]:
         """Closes all connections; fires when they are gone."""
         return self._pool.close()
 
     async def ask(
-        self, request: HttpRequest, timeouts: Timeouts, compression: str = ""
+        self,
+        request: HttpRequest,
+        timeouts: Timeouts,
+        compression: str = "",
+        home: Home = (),
     ) -> UpstreamReply:
         """`request` for coroutines: a Deferred between two of them would cost every call."""
         body, coding = request.body, ""
@@ -129,7 +142,7 @@ class UpstreamClient:
         except ValueError as error:
             raise explained(error, BEFORE_THE_ANSWER) from None
         deadline = Deadline(self._reactor, timeouts)
-        lease = self._lease(lines, deadline, is_fresh=False)
+        lease = self._lease(home, lines, deadline, is_fresh=False)
         try:
             return await self._send(request, body, lease, deadline, timeouts)
         except Exception as error:
@@ -138,16 +151,18 @@ class UpstreamClient:
             if not (lease.is_reused and is_lost_before_answer(error)):
                 raise explained(error, BEFORE_THE_ANSWER) from None
         deadline = Deadline(self._reactor, timeouts)
-        lease = self._lease(lines, deadline, is_fresh=True)
+        lease = self._lease(home, lines, deadline, is_fresh=True)
         try:
             return await self._send(request, body, lease, deadline, timeouts)
         except Exception as error:
             raise explained(error, BEFORE_THE_ANSWER) from None
 
-    def _lease(self, lines: Fields, deadline: Deadline, *, is_fresh: bool) -> Lease | _Borrowed:
+    def _lease(
+        self, home: Home, lines: Fields, deadline: Deadline, *, is_fresh: bool
+    ) -> Lease | _Borrowed:
         if self._agent is not None:
             return _Borrowed(self._agent, lines, deadline)
-        return Lease(self._pool, lines, deadline, is_fresh=is_fresh)
+        return Lease(self._pool, home, lines, deadline, is_fresh=is_fresh)
 
     async def _send(
         self,

@@ -30,6 +30,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
 from aiproxy.http1 import MAX_BYTES, Outbox
+from aiproxy.settings import Home
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """As received, in order."""
@@ -122,9 +123,11 @@ class Connection(Protocol):
 
     idle: told when a call has ended well and the next one may come. gone: told at the end.
     outbox: takes requests of usual size.
+    home: of the upstream whose call used it last.
     """
 
     transport: Any
+    home: Home = ()
 
     def __init__(
         self,

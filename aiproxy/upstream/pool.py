@@ -6,7 +6,7 @@ A `Lease` is one call's use of one connection, and the agent that treq gets for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, fail
@@ -20,6 +20,7 @@ from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
 
 from aiproxy.http1 import Outbox
+from aiproxy.settings import Home
 from aiproxy.upstream.connection import Answer, Connection, SecureConnection
 from aiproxy.upstream.head import Address, Fields, place_of
 
@@ -63,6 +64,7 @@ class Pool:
         self._policy = HostnameCachingHTTPSPolicy(BrowserLikePolicyForHTTPS(trust_root))
         self._addresses: dict[Connection, Address] = {}
         self._idle: dict[Address, list[_Idle]] = {}
+        self._homes: frozenset[Home] | None = None
         self._sweeping: IDelayedCall | None = None
         self._outbox = Outbox()
 
@@ -98,6 +100,11 @@ class Pool:
         factory.noisy = False
         return endpoint.connect(factory).addCallback(connected)
 
+    def keep_for(self, homes: Iterable[Home]) -> None:
+        """Connections last used for others are closed: now if idle, or when their call ends."""
+        self._homes = frozenset(homes)
+        self._cut_idle(lambda one: not self._is_wanted(one.connection))
+
     def close(self) -> Deferred[None]:
         """Cuts every connection, also those in use; fires when they are gone."""
         for connection in tuple(self._addresses):
@@ -121,6 +128,9 @@ class Pool:
         address = self._addresses.get(connection)
         if address is None:
             return
+        if not self._is_wanted(connection):
+            connection.cut()
+            return
         waiting = self._idle.setdefault(address, [])
         waiting.append(_Idle(connection, self._reactor.seconds()))
         if len(waiting) > _MAX_IDLE_PER_HOST:
@@ -137,16 +147,21 @@ class Pool:
     def _sweep(self) -> None:
         self._sweeping = None
         latest = self._reactor.seconds() - _MAX_IDLE_SECONDS
-        for address, waiting in tuple(self._idle.items()):
-            fresh = [one for one in waiting if one.since > latest]
-            for one in waiting[: len(waiting) - len(fresh)]:
-                one.connection.cut()
-            if fresh:
-                self._idle[address] = fresh
-            else:
-                del self._idle[address]
+        self._cut_idle(lambda one: one.since <= latest)
         if self._idle:
             self._sweeping = self._reactor.callLater(_SWEEP_SECONDS, self._sweep)
+
+    def _is_wanted(self, connection: Connection) -> bool:
+        return self._homes is None or connection.home in self._homes
+
+    def _cut_idle(self, is_over: Callable[[_Idle], bool]) -> None:
+        for address, waiting in tuple(self._idle.items()):
+            over = [one for one in waiting if is_over(one)]
+            waiting[:] = [one for one in waiting if not is_over(one)]
+            if not waiting:
+                del self._idle[address]
+            for one in over:
+                one.connection.cut()
 
 
 @implementer(IAgent)
@@ -155,6 +170,7 @@ class Lease:
     One call's use of one connection, as treq sees it: an agent.
 
     fields: the header block, without Host and Content-Length; what treq would add is left out.
+    home: of the upstream that is asked.
     clocks: told how far the call is.
     is_fresh: ask for a new connection, even where one is idle.
     answer: whole, whatever treq makes of it. is_reused: an earlier call had used the connection.
@@ -162,8 +178,11 @@ class Lease:
 
     answer: Answer
 
-    def __init__(self, pool: Pool, fields: Fields, clocks: Clocks, *, is_fresh: bool) -> None:
+    def __init__(
+        self, pool: Pool, home: Home, fields: Fields, clocks: Clocks, *, is_fresh: bool
+    ) -> None:
         self._pool = pool
+        self._home = home
         self._fields = fields
         self._clocks = clocks
         self._is_fresh = is_fresh
@@ -182,10 +201,12 @@ class Lease:
         connection = None if self._is_fresh else self._pool.idle(place.address)
         if connection is not None:
             self.is_reused = True
+            connection.home = self._home
             self._clocks.ready()
             return connection.ask(head, body).addCallback(self._answered)
 
         def connected(connection: Connection) -> Deferred[Answer]:
+            connection.home = self._home
             if place.address.scheme == b"http":
                 self._clocks.ready()
             return connection.ask(head, body)

@@ -164,6 +164,26 @@ class LeavingTests(RenewalCase):
 
 
 class UnconfiguredTests(RenewalCase):
+    timeout = 45
+    """Less than the time after which idle connections are closed anyway."""
+
+    @outside
+    async def test_idle_connections(self) -> None:
+        """Those to the vendor and to its login service are closed once the login is gone."""
+        write_login(self.path, "claudecode")
+        program = await self.start(self.config())
+        asked = self.ask(program)
+        renewal = await self.service.request()
+        self.grant(renewal)
+        call = await self.vendor.request()
+        self.paid(call)
+        self.assertEqual((await asked).status, 200)
+        self.assertFalse(renewal.lost.called or call.lost.called)
+        program.write("upstreams:\n" + upstream("other", "http://127.0.0.1:1"))
+        program.signal(signal.SIGHUP)
+        await renewal.lost
+        await call.lost
+
     @outside
     async def test_gone_from_the_configuration(self) -> None:
         """A reload without the login, and then a stop, wait for what the service says."""

@@ -51,3 +51,16 @@ class UpstreamTests(SynchronousTestCase):
         listed = upstream("available_models: [a, b]\nmodel_mappings: {a: c}")
         self.assertEqual([listed.serves(m) for m in "abc"], [True, True, False])
         self.assertTrue(upstream("available_models: solo").serves("solo"))
+
+    def test_home(self) -> None:
+        """An upstream is where its addresses say, whatever its name, key or models are."""
+        here = upstream("base_url: https://here.test")
+        same = "base_url: https://here.test/\nname: b\ntoken: u\nweight: 3\navailable_models: m"
+        self.assertEqual(upstream(same).home, here.home)
+        self.assertNotEqual(upstream("base_url: https://there.test").home, here.home)
+        login = "api_type: codex\nauth_files: f\ntoken: ''\nbase_url: ''\n"
+        homes = {
+            upstream(login + more).home
+            for more in ("", "token_url: https://t.test", "metadata: {version: '3'}")
+        }
+        self.assertEqual(len(homes), 3)

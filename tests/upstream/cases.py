@@ -13,6 +13,7 @@ from twisted.trial.unittest import TestCase
 
 from aiproxy.framing.sse import Message
 from aiproxy.messages import HttpRequest
+from aiproxy.settings import Home
 from aiproxy.upstream.body import SSEBody
 from aiproxy.upstream.client import UpstreamClient, UpstreamReply
 from tests.upstream.servers import Connection, Server, timeouts
@@ -87,14 +88,16 @@ class ClientCase(TestCase):
         self.addCleanup(client.close)
         return client
 
-    def post(self, body: bytes = b"{}", /, **limits: float) -> Deferred[UpstreamReply]:
+    def post(
+        self, body: bytes = b"{}", home: Home = (), /, **limits: float
+    ) -> Deferred[UpstreamReply]:
         """Sends a POST to the server."""
         request = HttpRequest("POST", self.url + "/v1/x?a=1", (), body)
-        return self.client.request(request, timeouts(**limits))
+        return self.client.request(request, timeouts(**limits), home=home)
 
-    async def answered(self, body: bytes = b"ok") -> Connection:
+    async def answered(self, body: bytes = b"ok", home: Home = ()) -> Connection:
         """One complete call; gives the server's connection."""
-        sent = self.post()
+        sent = self.post(b"{}", home)
         connection = await self.server.request()
         connection.answer(body)
         self.assertEqual(await (await sent).whole(LIMIT), body)

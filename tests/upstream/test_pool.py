@@ -19,6 +19,9 @@ from aiproxy.upstream.connection import Connection
 from tests.upstream.cases import LIMIT, ONE, ClientCase, Inbox, asynchronous
 from tests.upstream.servers import certificate, timeouts
 
+OLD = ("http://old",)
+NEW = ("http://new",)
+
 
 def _protocols() -> int:
     """How many connections to servers the process remembers."""
@@ -196,6 +199,64 @@ class ConnectionTests(ClientCase):
         await self.assertFailure(done, UpstreamUnreachable)
         for each in (first, second, connection):
             await each.lost
+
+
+class HomeTests(ClientCase):
+    """Connections of upstreams that are no longer configured."""
+
+    @asynchronous
+    async def test_idle(self) -> None:
+        """Of idle connections those stay that were last used for somebody who is still there."""
+        both = [self.post(b"{}", home) for home in (OLD, NEW)]
+        connections = [await self.server.request() for _ in both]
+        for connection, sent in zip(connections, both, strict=True):
+            connection.answer(b"ok")
+            await (await sent).whole(LIMIT)
+        self.client.keep_for([NEW])
+        await connections[0].lost
+        self.assertIs(await self.answered(home=NEW), connections[1])
+        self.assertEqual(len(self.server.connections), 2)
+
+    @asynchronous
+    async def test_who_used_it_last(self) -> None:
+        """A connection is his who used it last, for its first call or for a later one."""
+        first = await self.answered(home=OLD)
+        self.assertIs(await self.answered(home=NEW), first)
+        self.client.keep_for([NEW])
+        self.assertIs(await self.answered(home=NEW), first)
+        self.client.keep_for([OLD])
+        await first.lost
+
+    @asynchronous
+    async def test_in_use(self) -> None:
+        """A call under way comes to its end, and its connection goes with it."""
+        body = SSEBody(Inbox().deliver)
+        sent = self.post(b"{}", OLD)
+        connection = await self.server.request()
+        connection.begin()
+        done = (await sent).stream(body)
+        self.client.keep_for([NEW])
+        connection.chunk(ONE)
+        connection.chunk(b"")
+        await done
+        await connection.lost
+
+    @asynchronous
+    async def test_opened_later(self) -> None:
+        """A call that goes on with settings of before keeps no connection either."""
+        self.client.keep_for([NEW])
+        await (await self.answered(home=OLD)).lost
+
+    @asynchronous
+    async def test_back_again(self) -> None:
+        """Who is configured again while a call runs keeps the connection."""
+        sent = self.post(b"{}", OLD)
+        connection = await self.server.request()
+        self.client.keep_for([NEW])
+        self.client.keep_for([NEW, OLD])
+        connection.answer(b"ok")
+        await (await sent).whole(LIMIT)
+        self.assertIs(await self.answered(home=OLD), connection)
 
 
 class TLSTests(ClientCase):
