@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -14,13 +15,14 @@ from tests.integration.http import post
 from tests.integration.program import Program
 from tests.translate.stage import BLOCK, DELTA, END, START
 from tests.upstream.servers import Connection
-from tests.web.clients import connected
+from tests.web.clients import RawClient, connected
 
 MIB = 1 << 20
 PIECE = DELTA.replace(b"hello", b"x" * 64_000)
 FAST_BYTES = 100 * MIB
 UPLOAD_BYTES = 32 * MIB
 READ_BYTES = 1024
+SIPPED_BYTES = 32 * MIB
 ANSWER = (
     b'{"id":"msg_1","type":"message","role":"assistant","model":"m","content":'
     b'[{"type":"text","text":"hello"}],"stop_reason":"end_turn","stop_sequence":null,'
@@ -38,10 +40,15 @@ def memory(program: Program, what: str) -> int:
 
 @implementer(IPushProducer)
 class Flood:
-    """An upstream that sends as fast as it is read; sent: bytes given to the transport."""
+    """
+    An upstream that sends as fast as it is read.
+
+    sent: bytes given to the transport. pauses: how often that was full.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.sent = 0
+        self.pauses = 0
         self.is_paused = False
         self._connection = connection
         transport: Any = connection.transport
@@ -50,6 +57,7 @@ class Flood:
 
     def pauseProducing(self) -> None:
         self.is_paused = True
+        self.pauses += 1
 
     def resumeProducing(self) -> None:
         self.is_paused = False
@@ -62,6 +70,32 @@ class Flood:
         while not self.is_paused and self.sent < FAST_BYTES:
             self._connection.chunk(PIECE)
             self.sent += len(PIECE)
+
+
+class Sipping:
+    """
+    Reads a little from a connection in each turn of the reactor, and never more.
+
+    taken: bytes so far. most: after which it stops.
+    """
+
+    def __init__(self, client: RawClient, most: int) -> None:
+        self.taken = 0
+        self.done: Deferred[None] = Deferred()
+        self._most = most
+        transport: Any = client.transport
+        transport.pauseProducing()
+        self._socket = transport.socket
+        self._sip()
+
+    def _sip(self) -> None:
+        # Nothing may be there just now: the program has its turn too.
+        with contextlib.suppress(BlockingIOError):
+            self.taken += len(self._socket.recv(READ_BYTES))
+        if self.taken < self._most:
+            reactor.callLater(0, self._sip)
+        else:
+            self.done.callback(None)
 
 
 class PressureTests(ProgramCase):
@@ -112,6 +146,42 @@ class PressureTests(ProgramCase):
         self.assertLess(grown, 30 * MIB)
         for client in clients:
             client.close()
+
+    @outside
+    async def test_steady_slow_reader(self) -> None:
+        """
+        A client that takes 1 KiB at a time, all the time, from an upstream of 100 MiB.
+
+        The upstream is paused and goes on many times, and never gets far ahead; others are
+        answered meanwhile, and memory stays where it was.
+        """
+        server, url = self.server()
+        program = await self.start("keepalive: 600\nupstreams:\n" + upstream("a", url))
+        client = await connected(reactor, program.port)
+        client.post("/v1/messages", b'{"model":"m","max_tokens":9,"stream":true,"messages":[]}')
+        connection = await server.request()
+        connection.begin()
+        connection.chunk(START + BLOCK + DELTA)
+        await client.contains(b"hello")
+        before = memory(program, "VmRSS")
+        sipping = Sipping(client, SIPPED_BYTES)
+        flood = Flood(connection)
+        answered = 0
+        while not sipping.done.called:
+            asked = self.ask(program)
+            (await server.request()).answer(ANSWER, b"Content-Type: application/json")
+            self.assertEqual((await asked).status, 200)
+            answered += 1
+
+        async def is_stopped() -> bool:
+            return flood.is_paused
+
+        await self.eventually(is_stopped)
+        self.assertGreater(flood.pauses, 10)
+        self.assertLess(flood.sent, FAST_BYTES)
+        self.assertGreater(answered, 2)
+        self.assertLess(memory(program, "VmHWM") - before, 30 * MIB)
+        client.close()
 
     @outside
     async def test_fast_reader(self) -> None:
