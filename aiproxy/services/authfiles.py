@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from aiproxy.errors import CredentialError
-from aiproxy.providers.contract import AuthFile
+from aiproxy.messages import Login
+from aiproxy.providers.contract import AuthFile, LoginProvider
 
 MAX_FILE_BYTES = 1024 * 1024
 """Logins are a few kilobytes; a larger file is something else."""
@@ -92,6 +93,24 @@ def parsed(path: str, text: str) -> AuthFile:
     if not isinstance(document, dict):
         raise CredentialError(f"{path}: is JSON, but no object; {_guess(text)}")
     return AuthFile(path, document, _sibling(path))
+
+
+def login_of(file: AuthFile, provider: LoginProvider) -> Login:
+    """
+    What the file says to `provider`, all of which can be sent.
+
+    Tokens and other texts become headers and parts of bodies: line ends, other control characters
+    and halves of characters can stand in neither.
+    Raises: CredentialError that says what is wrong with the file.
+    """
+    login = provider.read_login(file)
+    for name, token in (("access", login.access_token), ("refresh", login.refresh_token)):
+        if not (token.reveal().isascii() and token.reveal().isprintable()):
+            raise CredentialError(f"{file.path}: its {name} token is no plain text")
+    for name, text in login.details.items():
+        if not text.isprintable():
+            raise CredentialError(f"{file.path}: its {name} has a character that cannot be sent")
+    return login
 
 
 def write(path: str, text: str) -> Signature:

@@ -23,9 +23,10 @@ def described(
             continue
         for path in upstream.auth_files:
             try:
-                login = provider.read_login(authfiles.read(path).file)
+                login = authfiles.login_of(authfiles.read(path).file, provider)
             except CredentialError as error:
-                yield f"{upstream.name}: not usable: {error}"
+                problem = str(error).removeprefix(f"{path}: ")
+                yield f"{upstream.name}: not usable: {path}: {problem}"
             else:
                 yield f"{upstream.name}: {path}: {_login(login, wall)}"
 

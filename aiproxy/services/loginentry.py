@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from aiproxy.errors import CredentialDisabled, CredentialError
 from aiproxy.messages import Login
-from aiproxy.providers.contract import AuthFile, Change, LoginProvider
+from aiproxy.providers.contract import Change, LoginProvider
 from aiproxy.redaction import Secret
 from aiproxy.services import authfiles
 from aiproxy.services.authfiles import Signature, Snapshot
@@ -103,7 +103,9 @@ class Entry:
         """Not to be used until then, or until the file changes."""
         self._problem, self._problem_until = problem, until
         self.log.warn(  # noqa: G010 (Twisted's name)
-            "{path} is not used: {problem}", path=self.path, problem=problem.reply.message
+            "{path} is not used: {problem}",
+            path=self.path,
+            problem=problem.reply.message.removeprefix(f"{self.path}: "),
         )
 
     def revoke(self, login: Login, problem: CredentialError) -> None:
@@ -187,7 +189,7 @@ class Entry:
         assert self.snapshot is not None
         text = _edited(self.path, self.snapshot.text, changes)
         file = authfiles.parsed(self.path, text)
-        self._know(self._read(file), wall)
+        self._know(authfiles.login_of(file, self.provider), wall)
         self.snapshot = Snapshot(self.snapshot.signature, text, file)
         return text
 
@@ -212,7 +214,7 @@ class Entry:
             return False
         try:
             snapshot = authfiles.read(self.path)
-            login = self._read(snapshot.file)
+            login = authfiles.login_of(snapshot.file, self.provider)
             if self.unsaved is not None:
                 snapshot, login = self._with_unsaved(snapshot, login)
         except CredentialError as error:
@@ -271,15 +273,7 @@ class Entry:
             return snapshot, login
         text = _edited(self.path, snapshot.text, self.unsaved.changes)
         file = authfiles.parsed(self.path, text)
-        return Snapshot(snapshot.signature, text, file), self._read(file)
-
-    def _read(self, file: AuthFile) -> Login:
-        """Raises: CredentialError, also for what no HTTP header could carry."""
-        login = self.provider.read_login(file)
-        tokens = (login.access_token.reveal(), login.refresh_token.reveal())
-        if not all(token.isascii() and token.isprintable() for token in tokens):
-            raise CredentialError(f"{self.path}: its token is no plain text")
-        return login
+        return Snapshot(snapshot.signature, text, file), authfiles.login_of(file, self.provider)
 
 
 def _edited(path: str, text: str, changes: Iterable[Change]) -> str:
