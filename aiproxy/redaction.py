@@ -67,9 +67,16 @@ class Secret:
 
 
 def without(text: str, secret: Secret) -> str:
-    """`text` with the very secret masked, whatever it looks like."""
+    """`text` with the very secret masked, whatever it looks like; also if `text` ends within it."""
     shown = secret.reveal()
-    return text.replace(shown, _MASK) if len(shown) >= _SHORTEST else text
+    if len(shown) < _SHORTEST:
+        return text
+    text = text.replace(shown, _MASK)
+    # Long messages are cut.
+    for length in range(min(len(shown) - 1, len(text)), _SHORTEST - 1, -1):
+        if text.endswith(shown[:length]):
+            return text[:-length] + _MASK
+    return text
 
 
 def without_bytes(data: bytes, secret: Secret) -> bytes:

@@ -63,6 +63,10 @@ class RedactTests(SynchronousTestCase):
         """A key of any shape is masked where it is known; a placeholder is no secret."""
         self.assertEqual(without("no canary-1 here", Secret("canary-1")), "no [redacted] here")
         self.assertEqual(without("nothing", Secret("none")), "nothing")
+        self.assertEqual(without("cut: canary-4", Secret("canary-4711")), "cut: [redacted]")
+        self.assertEqual(without("canary-4", Secret("canary-4711")), "[redacted]")
+        self.assertEqual(without("canary-", Secret("canary-4711")), "canary-")
+        self.assertEqual(without("canary-4 stays", Secret("canary-4711")), "canary-4 stays")
         data = without_bytes(b"\xff canary-1", Secret("canary-1"))
         self.assertEqual(data, b"\xff [redacted]")
         self.assertEqual(without_bytes(b"nothing", Secret("none")), b"nothing")

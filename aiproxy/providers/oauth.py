@@ -6,16 +6,17 @@ Source: RFC 6749, sections 5 and 6; what each vendor does otherwise is its provi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiproxy.errors import CredentialDisabled, CredentialError
 from aiproxy.messages import HttpReply, HttpRequest, header
 from aiproxy.providers.logins import number_at, text_at
-from aiproxy.redaction import redact
 from aiproxy.wire.jsontext import try_read, write
 
-_LONGEST_WORD = 80
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}")
+"""Anything else in the place of a code may be what the service was shown."""
 
 _LONGEST_LIFE_SECONDS = 10 * 365 * 86_400.0
 """No vendor gives a token for longer; files have no way to write times that are far off."""
@@ -59,15 +60,15 @@ def lifetime(document: Mapping[str, Any], now: float) -> float | None:
 
 def error_code(document: Mapping[str, Any]) -> str:
     """
-    The code word of an error.
+    The code word of an error, "" when there is none.
 
     Shapes: {"error": word}, {"error": {"code": word}}, {"error": {"type": word}}, {"code": word},
     {"__type": "com.amazon#word"}.
     """
     for path in (("error", "code"), ("error",), ("error", "type"), ("code",), ("__type",)):
-        word = text_at(document, *path)
-        if word:
-            return redact(word.rpartition("#")[2][:_LONGEST_WORD])
+        word = text_at(document, *path).rpartition("#")[2]
+        if _WORD.fullmatch(word):
+            return word
     return ""
 
 

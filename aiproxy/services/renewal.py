@@ -18,11 +18,12 @@ from twisted.logger import Logger
 from aiproxy.errors import CredentialDisabled, CredentialError
 from aiproxy.messages import Login
 from aiproxy.providers.contract import Change, Flow
-from aiproxy.redaction import Secret
+from aiproxy.redaction import Secret, without
 from aiproxy.services import authfiles
 from aiproxy.services.flows import drive
 from aiproxy.services.locking import FileLock
 from aiproxy.services.loginentry import Entry, Unsaved
+from aiproxy.settings import Upstream
 from aiproxy.upstream.client import UpstreamClient
 
 Threads: TypeAlias = Callable[..., "Deferred[Any]"]
@@ -115,7 +116,7 @@ class Renewal:
         """The file has what the login lacked."""
         flow = entry.provider.discover(login, entry.upstream, self._wall())
         try:
-            changes = await self._result(entry, flow)
+            changes = await self._result(entry, login, flow)
         except CredentialDisabled as error:
             entry.revoke(login, error)
             raise
@@ -155,7 +156,7 @@ class Renewal:
     async def _asked(self, entry: Entry, login: Login) -> tuple[Change, ...]:
         """What the vendor gives for the login's refresh token."""
         flow = entry.provider.renew(login, entry.upstream, self._wall())
-        changes = await self._result(entry, flow)
+        changes = await self._result(entry, login, flow)
         self.log.info("{path} renewed", path=entry.path)
         return changes
 
@@ -204,5 +205,22 @@ class Renewal:
         else:
             entry.written(state)
 
-    def _result(self, entry: Entry, flow: Flow) -> Deferred[tuple[Change, ...]]:
-        return drive(flow, entry.upstream, self._client, self._clock)
+    async def _result(self, entry: Entry, login: Login, flow: Flow) -> tuple[Change, ...]:
+        """login: that the flow is about."""
+        try:
+            return await drive(flow, entry.upstream, self._client, self._clock)
+        except CredentialError as error:
+            raise _without_secrets(error, login, entry.upstream) from None
+
+
+def _without_secrets(error: CredentialError, login: Login, upstream: Upstream) -> CredentialError:
+    """Services quote what they were shown."""
+    message = error.reply.message
+    for secret in (
+        login.access_token,
+        login.refresh_token,
+        Secret(login.details.get("client_secret", "")),
+        upstream.oauth_client_secret,
+    ):
+        message = without(message, secret)
+    return type(error)(message, retry_after=error.reply.retry_after)

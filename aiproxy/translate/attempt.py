@@ -185,4 +185,10 @@ def _without(reply: ErrorReply, secret: Secret) -> ErrorReply:
     native = reply.native
     if native is not None:
         native = replace(native, body=without_bytes(native.body, secret))
-    return replace(reply, message=without(reply.message, secret), native=native)
+    return replace(
+        reply,
+        message=without(reply.message, secret),
+        code=reply.code and without(reply.code, secret),
+        param=reply.param and without(reply.param, secret),
+        native=native,
+    )

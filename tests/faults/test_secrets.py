@@ -27,7 +27,7 @@ import os
 from twisted.logger import globalLogPublisher
 globalLogPublisher.addObserver(lambda event: os.write(1, f"EVENT {event}\\n".encode()))
 """
-_TWISTD = "from twisted.scripts.twistd import run; run()"
+TWISTD = "from twisted.scripts.twistd import run; run()"
 CARRIERS = (
     {"authorization": f"Bearer {KEY}"},
     {"x-api-key": KEY},
@@ -123,7 +123,7 @@ class SecretTests(ProgramCase):
         ):
             config.write_text(text)
             done = subprocess.run(
-                [sys.executable, "-c", _TWISTD, "-n", "aiproxy", "--check", f"--config={config}"],
+                [sys.executable, "-c", TWISTD, "-n", "aiproxy", "--check", f"--config={config}"],
                 env=environment(),
                 capture_output=True,
                 check=False,
