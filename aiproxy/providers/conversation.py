@@ -15,7 +15,12 @@ from typing import TypedDict
 from aiproxy import ir
 from aiproxy.messages import header
 from aiproxy.providers.contract import Call
-from aiproxy.wire.conversation import is_attribution, leading_instructions, plain_text
+from aiproxy.wire.conversation import (
+    is_attribution,
+    leading_instructions,
+    plain_text,
+    session_in,
+)
 from aiproxy.wire.jsontext import try_read
 
 _HEADERS = (
@@ -27,7 +32,6 @@ _HEADERS = (
 )
 """In this order. Sources: Claude Code 2.1; Codex CLI 0.169, and its older names."""
 
-_SESSION = re.compile(r"(?:^|_)session_([A-Za-z0-9-]+)$")
 _PLAIN = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -42,20 +46,14 @@ class _Hints(TypedDict, total=False):
     prompt_cache_key: str | None
 
 
-class _User(TypedDict):
-    """A `user_id` as newer Claude Codes write it, as JSON text."""
-
-    session_id: str
-
-
 def conversation_key(call: Call) -> str:
     """
     The same text for all turns of one conversation: at most 64 of A-Z a-z 0-9 . _ : -
 
     What the client calls it, else a UUID made of model, instructions and the first user's text.
     Raises: BadRequest when the call says nothing itself and cannot be decoded.
-    Source: Claude Code puts `..._session_UUID`, or JSON, into `metadata.user_id`; OpenAI's clients
-    have `prompt_cache_key`, Codex a header besides.
+    Source: OpenAI's clients have `prompt_cache_key`, Codex a header besides; for Claude Code see
+    `session_in`.
     """
     named = _named(call)
     if named:
@@ -71,20 +69,10 @@ def conversation_key(call: Call) -> str:
 
 def _named(call: Call) -> str:
     hints = try_read(call.body, _Hints) or {}
-    session = _session((hints.get("metadata") or {}).get("user_id"))
+    user_id = (hints.get("metadata") or {}).get("user_id")
+    session = session_in(user_id) if isinstance(user_id, str) else ""
     headers = (header(call.headers, name) for name in _HEADERS)
     return session or hints.get("prompt_cache_key") or next(filter(None, headers), "")
-
-
-def _session(user_id: object) -> str:
-    """The session in Anthropic's `metadata.user_id`, "" when it tells of none."""
-    if not isinstance(user_id, str):
-        return ""
-    found = _SESSION.search(user_id)
-    if found is not None:
-        return found[1]
-    user = try_read(user_id, _User)
-    return "" if user is None else user["session_id"]
 
 
 def _derived(*sources: str) -> str:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypedDict
 
 from aiproxy.ir import Extras, Part, Reasoning, Request, Text, ToolCall, ToolResult, Turn
+from aiproxy.wire.jsontext import try_read
 from aiproxy.wire.losses import Losses
 
 NO_RESULT = "no result recorded"
 """What the model is told of a call whose result is missing."""
 
-_SESSION = re.compile(r"session_(?:id\W{1,6})?([0-9a-fA-F-]{36})")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_SESSION = re.compile(rf"(?:^|_)session_({_UUID.pattern})\Z")
 
 ATTRIBUTION = "x-anthropic-billing-header:"
 
@@ -69,8 +72,29 @@ def session_of(request: Request) -> str:
 
     The key for the prompt cache, or the session that Claude Code tells within its user's id.
     """
-    session = _SESSION.search(request.user) if request.user else None
-    return request.cache_key or (session[1] if session is not None else "")
+    return request.cache_key or session_in(request.user)
+
+
+class _User(TypedDict):
+    """Newer Claude Codes write JSON text; what else is in it names devices and accounts."""
+
+    session_id: str
+
+
+def session_in(user_id: str) -> str:
+    """
+    The session that Claude Code tells within Anthropic's `metadata.user_id`, "" when it does not.
+
+    Shapes: "user_HEX_account_UUID_session_UUID", {"device_id", "account_uuid", "session_id": UUID}.
+    Only UUIDs count. Any other name may be the user's own, or be used again and again, and would
+    join conversations that have nothing in common; without a name their beginning parts them.
+    Source: Claude Code 2.1 and its older versions.
+    """
+    found = _SESSION.search(user_id)
+    if found is not None:
+        return found[1]
+    user = try_read(user_id, _User)
+    return user["session_id"] if user is not None and _UUID.fullmatch(user["session_id"]) else ""
 
 
 def is_attribution(part: Part) -> bool:

@@ -13,6 +13,7 @@ from aiproxy.messages import Headers
 from aiproxy.providers.conversation import conversation_key
 from tests.providers.samples import BODIES, call
 
+SESSION = "5a3c6f1e-0b52-4b1e-9d0d-8f7a6c5b4a39"
 SHAPE = r"[A-Za-z0-9._:-]{1,64}"
 
 
@@ -29,11 +30,11 @@ def user(text: str) -> dict[str, Any]:
 class NamedTests(SynchronousTestCase):
     def test_the_clients_own(self) -> None:
         """Each client's own name for its conversation is taken as it is."""
-        session = {"user_id": "user_ab_account_cd_session_5f0e-77"}
-        written = {"user_id": json.dumps({"device_id": "d", "session_id": "5f0e-77"})}
+        session = {"user_id": f"user_ab_account_cd_session_{SESSION}"}
+        written = {"user_id": json.dumps({"device_id": "d", "session_id": SESSION})}
+        self.assertEqual(key("anthropic", metadata=session), SESSION)
+        self.assertEqual(key("anthropic", metadata=written), SESSION)
         for found in (
-            key("anthropic", metadata=session),
-            key("anthropic", metadata=written),
             key("anthropic", (("X-Claude-Code-Session-Id", "5f0e-77"),)),
             key("responses", prompt_cache_key="5f0e-77"),
             key("chat", prompt_cache_key="5f0e-77"),
@@ -43,11 +44,12 @@ class NamedTests(SynchronousTestCase):
 
     def test_users_are_no_conversations(self) -> None:
         """A name of the user alone does not join his conversations."""
-        metadata = {"user_id": "ann"}
-        self.assertNotEqual(
-            key("anthropic", metadata=metadata, messages=[user("one")]),
-            key("anthropic", metadata=metadata, messages=[user("two")]),
-        )
+        for name in ("ann", "team_session_one", '{"session_id": "default"}', None):
+            metadata = {"user_id": name}
+            self.assertNotEqual(
+                key("anthropic", metadata=metadata, messages=[user("one")]),
+                key("anthropic", metadata=metadata, messages=[user("two")]),
+            )
 
     @given(st.text(min_size=1))
     def test_any_name(self, name: str) -> None:

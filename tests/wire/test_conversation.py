@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 from hypothesis import given, settings
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,10 +15,14 @@ from aiproxy.wire.conversation import (
     leading_instructions,
     plain_text,
     reasoning_for,
+    session_in,
+    session_of,
     settled,
 )
 from aiproxy.wire.losses import Losses
 from tests import strategies
+
+SESSION = "5a3c6f1e-0b52-4b1e-9d0d-8f7a6c5b4a39"
 
 
 def user(*parts: ir.Part) -> ir.Turn:
@@ -152,3 +159,48 @@ class InstructionTests(SynchronousTestCase):
         self.assertIs(reasoning_for("gemini", own), own)
         self.assertIsNone(reasoning_for("openai", own))
         self.assertIsNone(reasoning_for("openai", ir.Reasoning("x")))
+
+
+class SessionTests(SynchronousTestCase):
+    def test_claude_code(self) -> None:
+        """Its session is found in both forms of a user's id, in either case of letters."""
+        for session in (SESSION, SESSION.upper()):
+            for user_id in (
+                f"user_{'ab' * 32}_account_{SESSION[::-1]}_session_{session}",
+                f"user_ab_account__session_{session}",
+                f"session_{session}",
+                json.dumps(
+                    {"device_id": "d", "account_uuid": SESSION[::-1], "session_id": session}
+                ),
+                json.dumps({"session_id": session, "more": {"session_id": "x"}}, indent=1),
+            ):
+                self.assertEqual(session_in(user_id), session, user_id)
+
+    def test_no_sessions(self) -> None:
+        """Users, teams and names that may be used again are no sessions."""
+        for user_id in (
+            "",
+            "ann",
+            SESSION,
+            "user_ab_account_cd_session_",
+            "team_session_one",
+            f"mysession_{SESSION}",
+            f"user_session_{SESSION}_2",
+            f"user_session_{SESSION[1:]}",
+            f"user_session_{'-' * 36}",
+            json.dumps({"session_id": "default"}),
+            json.dumps({"session_id": 5}),
+            json.dumps({"user": f'"session_id": "{SESSION}"'}),
+            json.dumps([{"session_id": SESSION}]),
+            '{"session_id": "' + SESSION,
+        ):
+            self.assertEqual(session_in(user_id), "", user_id)
+
+    def test_cache_keys(self) -> None:
+        """What a client calls its cache counts more than a session."""
+        asked = ir.Request(
+            "anthropic", "m", stream=False, turns=(user(),), user=f"user_session_{SESSION}"
+        )
+        self.assertEqual(session_of(asked), SESSION)
+        self.assertEqual(session_of(replace(asked, cache_key="k")), "k")
+        self.assertEqual(session_of(replace(asked, user="")), "")
