@@ -92,7 +92,8 @@ class Daemon(Service):
         )
         web = Web(self._current, translator, self._balancer, self._drain, records, reactor, aside)
         self._site = web.site()
-        self._room = self._site.room = Room(connections_within(raised_limit()))
+        most = connections_within(raised_limit())
+        self._room = self._site.room = Room(most, self._site.let_go)
         self._listener = Listener(reactor, listening, self._site, self._room)
 
     def follow(self, path: str) -> None:

@@ -10,6 +10,7 @@ can destroy the answer before the client has read it.
 from __future__ import annotations
 
 from enum import Enum
+from socket import MSG_PEEK
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, ITCPTransport
@@ -80,6 +81,7 @@ class Channel(HTTPChannel):
         if self._phase is _Phase.PARTING:
             return
         if self._phase is _Phase.IDLE:
+            self.site.wakes(self)
             if self._is_taking:
                 # What comes behind a request that was answered at once; it is next.
                 self._buffer += data
@@ -167,6 +169,17 @@ class Channel(HTTPChannel):
         self._phase = _Phase.PARTING if self._is_parting else _Phase.IDLE
         self._savedTimeOut = IDLE_SECONDS
         super().requestDone(request)
+        if self._phase is _Phase.IDLE and self.persistent and not self._buffer:
+            self.site.rests(self)
+
+    def is_unused(self) -> bool:
+        """Whether the client has all that was written, and nothing of its own waits to be read."""
+        if _unsent_bytes(self.transport):
+            return False
+        try:
+            return not self.transport.socket.recv(1, MSG_PEEK)
+        except OSError:
+            return True
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A line of the head is longer than all of it may be."""

@@ -202,6 +202,8 @@ class ApiSite(Site):
         self.outbox = Outbox()
         self.room: Room | None = None
         self.channels: set[Channel] = set()
+        # Kept by clients that have had an answer; who has waited longest comes first.
+        self._resting: dict[Channel, None] = {}
         self._emptied: list[Deferred[None]] = []
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
@@ -231,12 +233,33 @@ class ApiSite(Site):
 
     def left(self, channel: Channel | None) -> None:
         """Told by a channel when its connection is gone."""
-        self.channels -= {channel}
+        if channel is not None:
+            self.channels.discard(channel)
+            self.wakes(channel)
         self._count(len(self.channels))
         if not self.channels:
             waiting, self._emptied = self._emptied, []
             for gone in waiting:
                 gone.callback(None)
+
+    def rests(self, channel: Channel) -> None:
+        """Told by a channel when it has answered all that came, and its connection is kept."""
+        self._resting[channel] = None
+        if self.room is not None:
+            self.room.eased()
+
+    def wakes(self, channel: Channel) -> None:
+        """Told by a channel when the next request begins."""
+        self._resting.pop(channel, None)
+
+    def let_go(self) -> bool:
+        """Close the connection that has rested longest; False when all are in use."""
+        channel = next((one for one in self._resting if one.is_unused()), None)
+        if channel is None:
+            return False
+        self.wakes(channel)
+        channel.cut()
+        return True
 
     def _count(self, connections: int) -> None:
         if self.room is not None:

@@ -85,7 +85,7 @@ LIMITS = f"""
 | body of a request, sent and inflated | `max_request_bytes` | 413 |
 | nesting of JSON | {MAX_DEPTH} levels where it is translated | 400 |
 | calls at a time | `max_concurrent_requests` | 503 with `Retry-After` |
-| connections of clients | what the system's limit of open files allows | they wait to be accepted |
+| connections of clients | as the limit of open files allows | idle ones end, or new ones wait |
 | whole answer of an upstream, inflated | {MAX_ANSWER_BYTES // _MIB} MiB | a fault |
 | one event of an upstream | {MAX_EVENT_BYTES // _MIB} MiB | a fault |
 | error body of an upstream | {MAX_ERROR_BYTES // 1024} KiB | only its status counts |

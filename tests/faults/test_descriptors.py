@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from twisted.internet.defer import ensureDeferred, gatherResults
@@ -26,15 +27,18 @@ def ticks(program: Program) -> int:
 class DescriptorTests(ProgramCase):
     @outside
     async def test_more_clients_than_descriptors(self) -> None:
-        """Those beyond the limit wait at no cost, and are served when others leave."""
+        """Those beyond the limit wait at no cost while all are busy, and are served afterwards."""
         _, url = self.simulator()
         program = await self.start("upstreams:\n" + upstream("a", url), first=FEW)
         clients = [await connected(reactor, program.port) for _ in range(DESCRIPTORS)]
+        question = json.dumps(body("chat", "echo")).encode()
         for client in clients:
-            client.get("/healthz")
-        served = clients[: CONNECTIONS // 2]
-        for client in served:
-            self.assertEqual((await client.answer()).status, 200)
+            # None is idle before its whole question is there.
+            length = f"Content-Length: {len(question)}"
+            client.get(path("chat", "echo"), length, "Expect: 100-continue", method="POST")
+        accepted = clients[: CONNECTIONS // 2]
+        for client in accepted:
+            await client.contains(b"100 Continue")
         # A process that tried again and again to accept would take all of this time.
         if Path("/proc/self/stat").exists():
             used = ticks(program)
@@ -42,10 +46,29 @@ class DescriptorTests(ProgramCase):
             self.assertLess(ticks(program) - used, 50)
         self.assertTrue(any(not client.received for client in clients))
         for client in clients:
-            if client not in served:
-                await client.answer()
+            await client.contains(b"100 Continue")
+            client.send(question)
+            self.assertEqual((await client.answer()).status, 200)
             client.close()
         self.assertIn("others have to wait", program.output())
+        self.assertNotIn("EMFILE", program.output())
+
+    @outside
+    async def test_idle_clients(self) -> None:
+        """Clients that keep their connections for nothing lock nobody out."""
+        _, url = self.simulator()
+        program = await self.start("upstreams:\n" + upstream("a", url), first=FEW)
+        clients = []
+        for _ in range(DESCRIPTORS):
+            clients.append(await connected(reactor, program.port))
+            clients[-1].get("/healthz")
+            self.assertEqual((await clients[-1].answer()).status, 200)
+        for client in clients[: DESCRIPTORS - CONNECTIONS]:
+            await client.lost
+        self.assertFalse(clients[-1].is_lost)
+        for client in clients[DESCRIPTORS - CONNECTIONS :]:
+            client.close()
+        self.assertNotIn("have to wait", program.output())
         self.assertNotIn("EMFILE", program.output())
 
     @outside
