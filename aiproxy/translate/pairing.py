@@ -89,9 +89,13 @@ class Pairing:
         data = relay.feed(messages)
         if relay.heard != heard:
             self._body.progressed()
+        if not self.committed:
+            # Of one that failed before the client has seen anything it sees nothing.
+            relay.feed(())
         if not self.committed and relay.has_content:
             self._open()
         self._send(self._cleaned(data) if relay.error is not None else data)
+        relay.feed(())
         if relay.error is not None:
             raise UpstreamRefused(relay.error)
         if relay.finished and not self._ended.called:

@@ -70,7 +70,8 @@ class Relay(Protocol):
         """
         messages: of the framing in which the upstream's wire streams.
 
-        Raises: UpstreamProtocolError when the bytes are not the upstream's protocol.
+        Raises: UpstreamProtocolError when the bytes are not the upstream's protocol. What those
+        before them amount to comes out first: then it is the next call that raises.
         """
         ...
 
@@ -204,6 +205,7 @@ class Watch:
         self.error: ErrorReply | None = None
         self.usage: ir.Usage | None = None
         self._started: ir.Started | None = None
+        self._failure: UpstreamProtocolError | None = None
 
     @property
     def has_content(self) -> bool:
@@ -229,6 +231,10 @@ class Watch:
                 self._has_heard = self._has_heard or ir.is_content(event)
         self.heard += self._has_heard or self._is_thinking
 
+    def _refuse_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
     def _end(self) -> None:
         """After the last event. Raises UpstreamProtocolError."""
         if not self.finished and self.error is None:
@@ -251,16 +257,26 @@ class _Passthrough(Watch):
         self.content_type = self._raw.content_type
 
     def feed(self, messages: Sequence[sse.Message]) -> bytes:
+        self._refuse_failure()
         decode = self._decoder.feed
-        for message in messages:
-            for event in decode(message):
-                if type(event) in _PLAIN and self._has_heard:
-                    self.heard += 1
-                else:
-                    self._notice(event)
+        good = 0
+        try:
+            for message in messages:
+                for event in decode(message):
+                    if type(event) in _PLAIN and self._has_heard:
+                        self.heard += 1
+                    else:
+                        self._notice(event)
+                good += 1
+        except UpstreamProtocolError as error:
+            if not good:
+                raise
+            self._failure = error
+            messages = messages[:good]
         return b"".join([self._raw.pass_on(message) for message in messages])
 
     def close(self) -> bytes:
+        self._refuse_failure()
         is_marked = self.finished
         for event in self._decoder.close():
             self._notice(event)
@@ -294,19 +310,26 @@ class _Translation(Watch):
         self.content_type = self._encoder.content_type
 
     def feed(self, messages: Sequence[Any]) -> bytes:
+        self._refuse_failure()
         out: list[bytes] = []
         decode, encode = self._decoder.feed, self._encoder.encode
-        for message in messages:
-            for event in decode(message):
-                # There is nothing to restore in them either.
-                if type(event) in _PLAIN and self._has_heard and not self._cutter.cuts:
-                    self.heard += 1
-                    out.append(encode(event))
-                else:
-                    out.append(self._encode(event))
+        try:
+            for message in messages:
+                for event in decode(message):
+                    # There is nothing to restore in them either.
+                    if type(event) in _PLAIN and self._has_heard and not self._cutter.cuts:
+                        self.heard += 1
+                        out.append(encode(event))
+                    else:
+                        out.append(self._encode(event))
+        except UpstreamProtocolError as error:
+            if not out:
+                raise
+            self._failure = error
         return b"".join(out)
 
     def close(self) -> bytes:
+        self._refuse_failure()
         out = b"".join(self._encode(event) for event in self._decoder.close())
         self._end()
         return out

@@ -130,6 +130,22 @@ class GateTests(Stage):
                 self.assertEqual(self.asked, "a", label)
                 self.assertEqual(len(self.balancer.unavailable()), 1, label)
 
+    def test_junk_behind_content_in_one_read(self) -> None:
+        """The client gets the content, unless it has nothing yet and another can take over."""
+        junk = event(b'{"type":"content_block_delta","index":"x"}')
+        for wire in ("anthropic", "chat", "responses", "gemini"):
+            self.start(upstream("a"), upstream("b"), keepalive=0)
+            running = self.ask(wire, stream=True)
+            self.latest.begin()
+            self.latest.write(START + BLOCK + DELTA + junk)
+            self.assertEqual(self.asked, "ab", wire)
+            self.assertFalse(running.client.started)
+            self.latest.begin()
+            self.latest.write(START + BLOCK + DELTA)
+            self.latest.write(DELTA + junk)
+            self.assertEqual(self.ended(running).outcome, "broken", wire)
+            self.assertEqual(running.client.data.count(b"hello"), 2, wire)
+
     def test_error_event_passes_once(self) -> None:
         """An upstream's own late error event is the client's error event, not doubled."""
         self.start()

@@ -90,6 +90,20 @@ class TranslationTests(SynchronousTestCase):
             self.assertRaises(UpstreamProtocolError, way.close)
             self.assertIn(b"gone", way.broken(ErrorReply(502, "upstream", "gone")))
 
+    def test_what_comes_before_a_fault(self) -> None:
+        """However messages are cut into reads, the client gets all before the one that is bad."""
+        [bad] = sse.SSEDecoder().feed(b'data: {"type":"content_block_delta","index":"x"}\n\n')
+        for client in ("anthropic", "chat"):
+            messages = [*stream("anthropic", *said("hello"))[:3], bad]
+            apart = relay("anthropic", client)
+            expected = b"".join(apart.feed([message]) for message in messages[:-1])
+            self.assertIn(b"hello", expected)
+            self.assertRaises(UpstreamProtocolError, apart.feed, [bad])
+            together = relay("anthropic", client)
+            self.assertEqual(together.feed(messages), expected)
+            self.assertRaises(UpstreamProtocolError, together.feed, ())
+            self.assertRaises(UpstreamProtocolError, together.close)
+
     def test_nothing_said_and_nothing_counted(self) -> None:
         """An empty answer is a fault; one that was refused or counted is an answer."""
         nothing = (ir.Started("id", "m"), ir.Finished("end"))
