@@ -9,14 +9,17 @@ from tests.wire.grammar import Machine, Ungrammatical, must
 
 
 class _Item:
-    """An open item. parts: finished ones. part: the open one's text, None when there is none."""
+    """An open item. parts: finished ones, by place. open, ended: texts, by place."""
 
     def __init__(self, item: Any) -> None:
         self.type, self.id = item["type"], item["id"]
-        self.parts: list[Any] = []
+        self.parts: dict[int, Any] = {}
         self.open: dict[int, str] = {}
         self.ended: dict[int, str] = {}
         self.begun = 0
+
+    def whole(self) -> list[Any]:
+        return [self.parts[at] for at in sorted(self.parts)]
 
 
 class ResponsesMachine(Machine):
@@ -107,7 +110,7 @@ class ResponsesMachine(Machine):
         else:
             text = value["part"].get("text", value["part"].get("refusal"))
             must(item.ended.pop(at) == text, "the part's text differs from its deltas")
-            item.parts.append(value["part"])
+            item.parts[at] = value["part"]
 
     def _text(self, text: str, step: str, value: Any) -> None:
         kind, index, field = self._TEXTS[text]
@@ -141,12 +144,12 @@ class ResponsesMachine(Machine):
         must(not item.open, "a part is still open")
         match item.type:
             case "message":
-                must(final["content"] == item.parts and item.parts, "content")
-                for part in item.parts:
+                must(final["content"] == item.whole() and item.parts, "content")
+                for part in item.parts.values():
                     for note in part.get("annotations", ()):
                         must(note["end_index"] <= len(part["text"]), "a place behind the text")
             case "reasoning":
-                must(final["summary"] == item.parts, "summary")
+                must(final["summary"] == item.whole(), "summary")
                 must(item.parts or final.get("encrypted_content"), "an empty thought")
             case "function_call":
                 must(final["arguments"] == item.ended[0] and final["call_id"], "arguments")
