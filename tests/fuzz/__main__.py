@@ -65,7 +65,7 @@ def _fuzz(name: str, seconds: int) -> int:
         f"-max_len={_MAX_INPUT_BYTES}",
         f"-timeout={_ONE_INPUT_SECONDS}",
         f"-artifact_prefix={found}/",
-        "-print_final_stats=0",
+        "-print_final_stats=1",
         "-verbosity=0",
         str(reached),
     ]

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from aiproxy import codings, ir
+from aiproxy import codings
 from aiproxy.errors import (
-    BadRequest,
     CredentialError,
     SettingsError,
-    UpstreamError,
     UpstreamProtocolError,
 )
 from aiproxy.framing import eventstream, sse
@@ -22,10 +19,9 @@ from aiproxy.providers import PROVIDERS
 from aiproxy.providers.contract import AuthFile, LoginProvider
 from aiproxy.upstream.encoding import ReplyDecoder
 from aiproxy.wire import INBOUND, OUTBOUND
-from aiproxy.wire.relay import Origin, connect, convert, encode_for
 from tests import corpus
+from tests.fuzz import wires
 from tests.settings.samples import load
-from tests.wire import grammars
 
 INPUTS = Path(__file__).with_name("inputs")
 
@@ -36,20 +32,6 @@ _FORMATS = {
     "gemini": "gemini",
     "kiro": "aws-eventstream",
 }
-_PATHS = {
-    "anthropic": "/v1/messages",
-    "chat": "/v1/chat/completions",
-    "responses": "/v1/responses",
-    "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
-}
-_BODIES: Mapping[str, Any] = {
-    "anthropic": {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]},
-    "chat": {"model": "m", "messages": [{"role": "user", "content": "hi"}]},
-    "responses": {"model": "m", "input": "hi"},
-    "gemini": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
-}
-_ORIGIN = Origin("m", "call-1", 1)
-
 _MAX_SEED_BYTES = 6000
 _MAX_SEEDS = 30
 
@@ -120,84 +102,6 @@ def _coding(name: str, data: bytes) -> None:
 # ── wires ──
 
 
-def _request(wire: str, data: bytes) -> None:
-    """Decoded or refused; what is decoded can be asked of every upstream, or is refused."""
-    inbound = INBOUND[wire]
-    try:
-        inbound.head(data, _PATHS[wire])
-        request = inbound.decode_request(data, _PATHS[wire])
-    except BadRequest:
-        return
-    for target in OUTBOUND.values():
-        try:
-            encoded = encode_for(target, replace(request, model="m"))
-        except BadRequest:
-            continue
-        json.loads(encoded.body)
-
-
-def _asked(wire: str) -> ir.Request:
-    return INBOUND[wire].decode_request(json.dumps(_BODIES[wire]).encode(), _PATHS[wire])
-
-
-def _messages(wire: str, data: bytes) -> list[Any]:
-    """The messages of a stream; for Kiro the data is `type payload` lines."""
-    if wire == "kiro":
-        lines = (line.partition(b" ") for line in data.split(b"\n"))
-        kinds = {":message-type": "event", ":content-type": "application/json"}
-        return [
-            eventstream.Message(
-                {**kinds, ":event-type": kind.decode("utf-8", "replace")[:255]}, payload
-            )
-            for kind, _, payload in lines
-        ]
-    decoder = sse.SSEDecoder()
-    return [*decoder.feed(data), *decoder.close()]
-
-
-def _stream(wire: str, data: bytes) -> None:
-    """Relayed to every client's dialect, whose grammar holds whatever comes in."""
-    messages = _messages(wire, data)
-    for name, client in INBOUND.items():
-        if name == wire:
-            continue
-        relay = connect(OUTBOUND[wire], client, partial(_asked, name), _PATHS[name], _ORIGIN)
-        out = b""
-        try:
-            for message in messages:
-                out += relay.feed([message])
-            out += relay.close()
-        except UpstreamError as error:
-            if relay.error is None:
-                out += relay.broken(error.reply)
-        if relay.has_content:
-            _check(name, out)
-
-
-def _check(wire: str, stream: bytes) -> None:
-    """What a model writes as a call's arguments goes on as it is, JSON or not."""
-    try:
-        grammars.check(wire, stream)
-    except grammars.Ungrammatical as error:
-        if "input is no object" not in str(error):
-            raise
-
-
-def _reply(wire: str, data: bytes) -> None:
-    """A whole answer, good or bad, for every client."""
-    for name, client in INBOUND.items():
-        for status in (200, 400, 529):
-            try:
-                encoded, _ = convert(
-                    OUTBOUND[wire], client, partial(_asked, name), _ORIGIN, status, data
-                )
-            except UpstreamProtocolError:
-                assert status == 200, "an error answer is never refused"
-                continue
-            if name != wire:
-                json.loads(encoded.body)
-
-
 def _recorded(format: str, which: Callable[[corpus.Case], bytes | None]) -> Iterable[bytes]:
     if corpus.root() is None:
         return
@@ -207,7 +111,7 @@ def _recorded(format: str, which: Callable[[corpus.Case], bytes | None]) -> Iter
 
 
 def _request_seeds(wire: str) -> Iterable[bytes]:
-    yield json.dumps(_BODIES[wire]).encode()
+    yield json.dumps(wires.BODIES[wire]).encode()
     yield from _recorded(_FORMATS[wire], lambda case: case.request)
 
 
@@ -296,15 +200,15 @@ TARGETS: Mapping[str, Target] = {
         for name in ("gzip", "zstd", "br")
     },
     **{
-        f"request-{name}": Target(partial(_request, name), partial(_request_seeds, name))
+        f"request-{name}": Target(partial(wires.request, name), partial(_request_seeds, name))
         for name in INBOUND
     },
     **{
-        f"stream-{name}": Target(partial(_stream, name), partial(_stream_seeds, name))
+        f"stream-{name}": Target(partial(wires.stream, name), partial(_stream_seeds, name))
         for name in OUTBOUND
     },
     **{
-        f"reply-{name}": Target(partial(_reply, name), partial(_reply_seeds, name))
+        f"reply-{name}": Target(partial(wires.reply, name), partial(_reply_seeds, name))
         for name in OUTBOUND
     },
     "settings": Target(_settings, _settings_seeds),
