@@ -38,7 +38,9 @@ def stop_of(finish_reason: str | None, has_calls: bool) -> ir.StopReason:
 
 
 def finish_of(stop: ir.StopReason, has_calls: bool) -> str:
-    return _FINISHES[ir.settled_stop(stop, has_calls)]
+    """Calls beat a stop sequence too: the dialect has the same word for it as for a plain end."""
+    finish = _FINISHES[ir.settled_stop(stop, has_calls)]
+    return "tool_calls" if has_calls and finish == "stop" else finish
 
 
 def decode_usage(usage: ir.JSON, x_groq: ir.JSON) -> ir.Usage | None:

@@ -57,6 +57,7 @@ class StopTests(SynchronousTestCase):
         self.assertEqual(counting.stop_of("content_filter", True), "filtered")
         self.assertEqual(counting.stop_of(None, False), "other")
         self.assertEqual(counting.finish_of("end", True), "tool_calls")
+        self.assertEqual(counting.finish_of("stop_sequence", True), "tool_calls")
 
     def test_no_calls(self) -> None:
         """No client is told of calls that are not there."""
