@@ -32,6 +32,7 @@ class StreamDecoder:
         self._items: dict[int, Item] = {}
         self._ids: set[str] = set()
         self._blocks = 0
+        self._seed = ""
         self._started = False
         self._ended = False
         self._has_calls = False
@@ -67,6 +68,7 @@ class StreamDecoder:
             return
         self._started = True
         response = response or shapes.ResponseObject()
+        self._seed = response.id or ""
         created = int(response.created_at or 0)
         self._out.append(ir.Started(response.id or "", response.model or "", created))
 
@@ -137,7 +139,8 @@ class StreamDecoder:
         self._note(event.item)
         kind = items.kind_of(event.item)
         if kind in ("function_call", "custom_tool_call"):
-            call = items.call(read_reply(event.item, shapes.CallItem), kind)
+            shape = read_reply(event.item, shapes.CallItem)
+            call = items.made_call(shape, kind, self._seed, event.output_index)
             if call.name:
                 self._start_call(item, call)
 
@@ -158,12 +161,12 @@ class StreamDecoder:
             case "reasoning":
                 self._thought_ended(item, read_reply(raw, shapes.ReasoningItem))
             case "function_call" | "custom_tool_call":
-                call = items.call(read_reply(raw, shapes.CallItem), kind)
+                call = items.made_call(read_reply(raw, shapes.CallItem), kind, self._seed, index)
                 if item.call is None:
-                    self._start_call(item, call)
+                    self._start_call(item, items.named(call))
                 self._rest(item.call, call.arguments)
             case _:
-                for part in items.parts_of(raw):
+                for part in items.parts_of(raw, self._seed, index):
                     self._stop_block(self._start(part, ir.TextDelta))
         self._stop(item)
 

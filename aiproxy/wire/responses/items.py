@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from aiproxy import ir
+from aiproxy.errors import UpstreamProtocolError
 from aiproxy.wire import logprobs, proofs
 from aiproxy.wire.jsontext import copied, read_reply, try_read
 from aiproxy.wire.leftovers import Leftovers
+from aiproxy.wire.names import derived_id
 from aiproxy.wire.responses import shapes
 from aiproxy.wire.responses.shapes import FAMILY, NAME
 
@@ -24,9 +27,9 @@ def kind_of(item: ir.JSON) -> str:
     return read_reply(item, shapes.Typed).type or ""
 
 
-def parts_of(item: ir.JSON) -> tuple[ir.Part, ...]:
+def parts_of(item: ir.JSON, seed: str, index: int) -> tuple[ir.Part, ...]:
     """
-    One output item as parts, none when it says nothing.
+    One output item as parts, none when it says nothing. seed, index: as in `made_call`.
 
     Raises: UpstreamProtocolError when a known item has the wrong shape.
     """
@@ -37,7 +40,7 @@ def parts_of(item: ir.JSON) -> tuple[ir.Part, ...]:
             thought = reasoning(read_reply(item, shapes.ReasoningItem))
             return () if thought is None else (thought,)
         case "function_call" | "custom_tool_call":
-            return (call(read_reply(item, shapes.CallItem), kind),)
+            return (named(made_call(read_reply(item, shapes.CallItem), kind, seed, index)),)
         case "image_generation_call":
             image = read_reply(item, shapes.ImageItem)
             if image.result:
@@ -86,6 +89,19 @@ def call(item: shapes.CallItem, kind: str) -> ir.ToolCall:
         kind="custom" if custom else "function",
         namespace=item.namespace or "",
     )
+
+
+def made_call(item: shapes.CallItem, kind: str, seed: str, index: int) -> ir.ToolCall:
+    """A call in an answer. seed, index: the answer's id and its place, for an id if it has none."""
+    made = call(item, kind)
+    return made if made.id else replace(made, id=derived_id("call_", seed, index))
+
+
+def named(call: ir.ToolCall) -> ir.ToolCall:
+    """Raises: UpstreamProtocolError when nobody can tell which tool is called."""
+    if not call.name:
+        raise UpstreamProtocolError("a tool call of the upstream has no name")
+    return call
 
 
 def reasoning(item: shapes.ReasoningItem) -> ir.Reasoning | None:

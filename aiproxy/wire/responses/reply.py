@@ -30,7 +30,12 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
         return failed
     if response.output is None:
         raise UpstreamProtocolError("the upstream's answer has no output")
-    parts = tuple(part for item in response.output for part in items.parts_of(item))
+    seed = response.id or ""
+    parts = tuple(
+        part
+        for index, item in enumerate(response.output)
+        for part in items.parts_of(item, seed, index)
+    )
     leftovers = Leftovers(shapes.NAME)
     leftovers.note(body, shapes.RESPONSE_BOOKS)
     for item in response.output:

@@ -79,6 +79,27 @@ class VendorTests(SynchronousTestCase):
         self.assertEqual(folded(CREATED, added(0, **call), done(0, **call), completed()).stop,
                          "tool_use")  # fmt: skip
 
+    def test_a_call_without_an_id(self) -> None:
+        """It is given one, the same in a stream and in a whole answer."""
+        call = {"type": "function_call", "name": "f", "arguments": "{}"}
+        streamed = folded(CREATED, added(0, **call), done(0, **call), completed())
+        whole = responses.decode_reply(200, json.dumps({"id": "r", "output": [call]}).encode())
+        assert isinstance(whole, ir.Response)
+        (part,) = streamed.parts
+        assert isinstance(part, ir.ToolCall)
+        self.assertTrue(part.id.startswith("call_"))
+        self.assertEqual(whole.parts, streamed.parts)
+
+    def test_a_call_without_a_name(self) -> None:
+        """Nobody can make it: the answer is refused, unless the name comes with the whole item."""
+        call = {"type": "function_call", "call_id": "c", "arguments": "{}"}
+        for late in (done(0, **call), completed(call)):
+            self.assertRaises(UpstreamProtocolError, events, CREATED, late)
+        body = json.dumps({"output": [call]}).encode()
+        self.assertRaises(UpstreamProtocolError, responses.decode_reply, 200, body)
+        reply = folded(CREATED, added(0, **call), done(0, **call, name="f"), completed())
+        self.assertEqual(reply.parts, (ir.ToolCall("c", "f", "{}"),))
+
     def test_names_of_events(self) -> None:
         """An event may say its type in the JSON, or only in the `event:` line."""
         decoder = responses.StreamDecoder()
