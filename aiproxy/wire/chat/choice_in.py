@@ -35,9 +35,9 @@ class _Call:
         self.stopped = False
 
     def is_complete(self) -> bool:
-        """Whether nothing more can come that would make sense."""
+        """Whether nothing more can come that would make sense; free text has no mark of its end."""
         if self.kind == "custom":
-            return True
+            return bool(self.pieces)
         text = "".join(self.pieces)
         if not text.rstrip().endswith("}"):
             return False
@@ -98,6 +98,8 @@ class ChoiceReader:
         self._blocks = 0
         self._prose: ir.Part | None = None
         self._prose_block = -1
+        self._said = 0
+        self._said_before = 0
         self._pending_proof: ir.Proof | None = None
         self._speech = beside.Speech()
 
@@ -149,13 +151,15 @@ class ChoiceReader:
                 self._thought(text, out)
             elif text:
                 index = self._prose_as(ir.Text(""), out)
+                self._said += len(text)
                 out.append(ir.TextDelta(index, text))
         if delta.refusal:
             index = self._prose_as(ir.Refusal(""), out)
             out.append(ir.RefusalDelta(index, delta.refusal))
         for citation in message_parts.citations(delta.annotations):
             if isinstance(self._prose, ir.Text):
-                out.append(ir.CitationAdded(self._prose_block, citation))
+                placed = message_parts.placed(citation, self._said_before)
+                out.append(ir.CitationAdded(self._prose_block, placed))
         for image in message_parts.images(delta.images):
             self._stop_prose(out)
             index = self._next_block()
@@ -177,6 +181,7 @@ class ChoiceReader:
             self._stop_prose(out)
             self._stop_complete_calls(out)
             self._prose, self._prose_block = block, self._next_block()
+            self._said_before = self._said
             out.append(ir.BlockStarted(self._prose_block, block))
         return self._prose_block
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -52,6 +53,20 @@ def citations(annotations: ir.JSON) -> Iterator[ir.Citation]:
     for annotation in jsontext.try_read(annotations, list[shapes.Annotation]) or ():
         cited = annotation.url_citation or shapes.URLCitation()
         yield ir.Citation(cited.url or "", cited.title or "", cited.start_index, cited.end_index)
+
+
+def placed(citation: ir.Citation, before: int) -> ir.Citation:
+    """
+    A source in a message as one of its last text, which `before` characters of others precede.
+
+    One for a text before it, which is over, has no place in it.
+    """
+    start, end = citation.start, citation.end
+    if not before or start is None or end is None:
+        return citation
+    if start < before:
+        return replace(citation, start=None, end=None)
+    return replace(citation, start=start - before, end=end - before)
 
 
 def images(value: ir.JSON) -> Iterator[ir.Media]:

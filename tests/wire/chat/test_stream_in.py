@@ -94,6 +94,27 @@ class ProseTests(DecoderTestCase):
         )
         self.assertEqual(self.parts(chunk({"refusal": "no"}, "stop")), (ir.Refusal("no"),))
 
+    def test_citations_behind_a_thought(self) -> None:
+        """They count from the beginning of the message; a text of its own counts from its own."""
+
+        def cited(start: int) -> dict[str, Any]:
+            place = {"url": "u", "start_index": start, "end_index": start + 1}
+            return {"type": "url_citation", "url_citation": place}
+
+        self.assertEqual(
+            self.parts(
+                chunk({"content": "abc"}),
+                chunk({"reasoning": "hm"}),
+                chunk({"content": "def"}),
+                chunk({"annotations": [cited(4), cited(1)]}, "stop"),
+            ),
+            (
+                ir.Text("abc"),
+                ir.Reasoning("hm"),
+                ir.Text("def", (ir.Citation("u", "", 1, 2), ir.Citation("u"))),
+            ),
+        )
+
     def test_images(self) -> None:
         """Images that a model drew are media."""
         image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
@@ -315,6 +336,19 @@ class CallTests(DecoderTestCase):
         )
         assert isinstance(legacy, ir.ToolCall)
         self.assertEqual((legacy.name, legacy.arguments), ("f", "{}"))
+
+    def test_input_behind_another_call(self) -> None:
+        """A custom tool's input is not lost when another call begins before it comes."""
+        custom = {"index": 0, "id": "c", "type": "custom", "custom": {"name": "p", "input": ""}}
+        self.assertEqual(
+            self.parts(
+                chunk({"tool_calls": [custom]}),
+                fragment(1, "{}", id="d", name="f"),
+                chunk({"tool_calls": [{"index": 0, "custom": {"input": "x"}}]}),
+                chunk(finish="tool_calls"),
+            ),
+            (ir.ToolCall("c", "p", "x", "custom"), ir.ToolCall("d", "f", "{}")),
+        )
 
     def test_object_as_arguments(self) -> None:
         """A vendor that sends the arguments as an object means its text."""
