@@ -59,15 +59,15 @@ def read_usage(value: ir.JSON, earlier: UsageShape | None = None) -> UsageShape 
 
 
 def usage_of(shape: UsageShape | None) -> ir.Usage | None:
-    """The same, disjoint: thinking is not counted as output."""
+    """The same, disjoint: thinking is not counted as output. Nothing is counted below zero."""
     if shape is None:
         return None
     details = shape.output_tokens_details or OutputDetails()
     reasoning = max(0, details.thinking_tokens or 0)
     return ir.Usage(
-        input=shape.input_tokens or 0,
-        cache_read=shape.cache_read_input_tokens or 0,
-        cache_write=shape.cache_creation_input_tokens or 0,
+        input=max(0, shape.input_tokens or 0),
+        cache_read=max(0, shape.cache_read_input_tokens or 0),
+        cache_write=max(0, shape.cache_creation_input_tokens or 0),
         output=max(0, (shape.output_tokens or 0) - reasoning),
         reasoning=reasoning,
     )

@@ -59,6 +59,18 @@ class DecoderTests(SynchronousTestCase):
         self.assertEqual(events[0], ir.Started("1", "", 0, ir.Usage(10, 90, 0, 1)))
         self.assertEqual(events[-1], ir.Finished("end", "", ir.Usage(10, 90, 0, 3)))
 
+    def test_counts_below_zero(self) -> None:
+        """No client is told of fewer tokens than none."""
+        counts = {
+            "input_tokens": -1,
+            "cache_read_input_tokens": -2,
+            "cache_creation_input_tokens": -3,
+            "output_tokens": -4,
+        }
+        begin = {"type": "message_start", "message": {"id": "1", "usage": counts}}
+        events = decode(begin, END, STOP)
+        self.assertEqual(events[-1], ir.Finished("end", "", ir.Usage(0, 0, 0, 3)))
+
     def test_noise(self) -> None:
         """Pings, unknown events and deltas, a stray line and a second start are skipped."""
         events = decode(
