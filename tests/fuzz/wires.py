@@ -101,13 +101,17 @@ def request(wire: str, data: bytes) -> None:
 
 
 def _check_again(wire: str, asked: ir.Request, body: bytes) -> None:
-    """What we write we can read, and write again; only base64 may be padded meanwhile."""
-    again = INBOUND[wire].decode_request(body, exchanges.path_of(wire, asked))
-    one, other = (
-        json.loads(each.replace(b"=", b""))
-        for each in (body, OUTBOUND[wire].encode_request(again).body)
-    )
-    assert one == other, f"{one} is written again as {other}"
+    """What we write, we read as we mean it: what is made of that is written again as it is."""
+    path = exchanges.path_of(wire, asked)
+    bodies = [body]
+    for _ in range(2):
+        try:
+            again = INBOUND[wire].decode_request(bodies[-1], path)
+        except BadRequest:
+            # Some of what is only carried, such as an image, need be good in one dialect alone.
+            return
+        bodies.append(OUTBOUND[wire].encode_request(again).body)
+    assert bodies[1] == bodies[2], f"{bodies[1]!r} is written again as {bodies[2]!r}"
 
 
 # ── streams ──
