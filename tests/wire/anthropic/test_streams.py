@@ -52,11 +52,11 @@ class DecoderTests(SynchronousTestCase):
     """Upstream streams, orderly and not."""
 
     def test_usage(self) -> None:
-        """Counts of the end win over those of the start, what it does not repeat stays."""
+        """Counts of the end win over those of the start; no output is counted before the end."""
         counts = {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 1}
         begin = {"type": "message_start", "message": {"id": "1", "usage": counts}}
         events = decode(begin, END, STOP)
-        self.assertEqual(events[0], ir.Started("1", "", 0, ir.Usage(10, 90, 0, 1)))
+        self.assertEqual(events[0], ir.Started("1", "", 0, ir.Usage(10, 90)))
         self.assertEqual(events[-1], ir.Finished("end", "", ir.Usage(10, 90, 0, 3)))
 
     def test_counts_below_zero(self) -> None:
