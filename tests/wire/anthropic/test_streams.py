@@ -52,7 +52,7 @@ class DecoderTests(SynchronousTestCase):
     """Upstream streams, orderly and not."""
 
     def test_usage(self) -> None:
-        """Counts of the end win over those of the start; no output is counted before the end."""
+        """Counts of the end win, what it does not repeat stays; before it no output is counted."""
         counts = {"input_tokens": 10, "cache_read_input_tokens": 90, "output_tokens": 1}
         begin = {"type": "message_start", "message": {"id": "1", "usage": counts}}
         events = decode(begin, END, STOP)
