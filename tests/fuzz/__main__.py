@@ -16,12 +16,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
+from tests.fuzz.spoiling import spoilt
 from tests.fuzz.targets import INPUTS, TARGETS
 
 WORK = Path("build/fuzz")
 _MAX_INPUT_BYTES = 8192
 _ONE_INPUT_SECONDS = 10
+
+# Of so many inputs one is changed by atheris's own mutator, which knows what the code compares.
+_BYTES_ONCE_IN = 3
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -56,7 +61,8 @@ def _fuzz(name: str, seconds: int) -> int:
     reached, found = WORK / name / "reached", WORK / name / "found"
     for folder in (reached, found):
         folder.mkdir(parents=True, exist_ok=True)
-    for seed in target.seeds():
+    seeds = list(target.seeds())
+    for seed in seeds:
         (reached / hashlib.sha256(seed).hexdigest()).write_bytes(seed)
     atheris.instrument_all()
     options = [
@@ -72,7 +78,14 @@ def _fuzz(name: str, seconds: int) -> int:
     known = INPUTS / name
     if known.is_dir():
         options.append(str(known))
-    atheris.Setup(options, target.run)
+
+    def mutated(data: bytes, most: int, seed: int) -> bytes:
+        random = Random(seed)
+        if not random.randrange(_BYTES_ONCE_IN):
+            return bytes(atheris.Mutate(data, most))
+        return spoilt(data, seeds, random)[:most]
+
+    atheris.Setup(options, target.run, custom_mutator=mutated if target.is_text else None)
     atheris.Fuzz()
     return 0
 

@@ -40,11 +40,12 @@ _MAX_SEEDS = 30
 class Target:
     """
     run: reads; raises nothing, or AssertionError when something does not hold.
-    seeds: gives bytes that are read with success.
+    seeds: gives bytes that are read with success. is_text: whether these are lines.
     """
 
     run: Callable[[bytes], None]
     seeds: Callable[[], Iterable[bytes]]
+    is_text: bool = True
 
 
 # ── framings and codings ──
@@ -194,9 +195,9 @@ def _coded_seeds(name: str) -> Iterable[bytes]:
 
 TARGETS: Mapping[str, Target] = {
     "sse": Target(_sse, _framing_seeds("anthropic")),
-    "eventstream": Target(_event_stream, _framing_seeds("aws-eventstream")),
+    "eventstream": Target(_event_stream, _framing_seeds("aws-eventstream"), is_text=False),
     **{
-        f"coding-{name}": Target(partial(_coding, name), partial(_coded_seeds, name))
+        f"coding-{name}": Target(partial(_coding, name), partial(_coded_seeds, name), is_text=False)
         for name in ("gzip", "zstd", "br")
     },
     **{

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.fuzz import spoiling
 from tests.fuzz.targets import TARGETS, inputs
 
 _TOKENS = (b"{}", b"[]", b"null", b'""', b"-1", b"1e999", b"\\ud800", b"\n\n", b"data: ", b"\x00")
@@ -15,12 +16,12 @@ _TOKENS = (b"{}", b"[]", b"null", b'""', b"-1", b"1e999", b"\\ud800", b"\n\n", b
 
 @st.composite
 def spoilt(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
-    """A seed with a few bytes changed, cut out, doubled or put in."""
+    """A seed with a few bytes changed, cut out, doubled or put in, or with spoilt messages."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
         size = draw(st.integers(0, 40))
-        match draw(st.integers(0, 4)):
+        match draw(st.integers(0, 6)):
             case 0:
                 data = data[:at] + data[at + size :]
             case 1:
@@ -29,9 +30,11 @@ def spoilt(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
                 data = data[:at] + draw(st.binary(max_size=4)) + data[at + size :]
             case 3:
                 data = data[:at] + draw(st.sampled_from(_TOKENS)) + data[at + size :]
-            case _:
+            case 4:
                 other = draw(st.sampled_from(seeds))
                 data = data[:at] + other[draw(st.integers(0, len(other))) :]
+            case _:
+                data = spoiling.spoilt(data, seeds, draw(st.randoms(use_true_random=False)))
     return data
 
 
