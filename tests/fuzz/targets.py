@@ -10,17 +10,16 @@ from pathlib import Path
 
 from aiproxy import codings
 from aiproxy.errors import (
-    CredentialError,
     SettingsError,
     UpstreamProtocolError,
 )
 from aiproxy.framing import eventstream, sse
 from aiproxy.providers import PROVIDERS
-from aiproxy.providers.contract import AuthFile, LoginProvider
+from aiproxy.providers.contract import LoginProvider
 from aiproxy.upstream.encoding import ReplyDecoder
 from aiproxy.wire import INBOUND, OUTBOUND
 from tests import corpus
-from tests.fuzz import wires
+from tests.fuzz import vendors, wires
 from tests.settings.samples import load
 
 INPUTS = Path(__file__).with_name("inputs")
@@ -155,30 +154,12 @@ def _settings_seeds() -> Iterable[bytes]:
     yield Path(__file__).parents[2].joinpath("etc/aiproxy/config.yaml").read_bytes()
 
 
-def _auth_file(provider: LoginProvider, data: bytes) -> None:
-    try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        return
-    if not isinstance(document, dict):
-        return
-    try:
-        login = provider.read_login(AuthFile("a.json", document, lambda _: document))
-    except CredentialError:
-        return
-    provider.is_stale(login, 0.0)
-
-
-def _auth_file_seeds() -> Iterable[bytes]:
-    for document in (
-        {"tokens": {"access_token": "a.b.c", "refresh_token": "r"}, "last_refresh": "2026-01-01"},
-        {"claudeAiOauth": {"accessToken": "a", "refreshToken": "r", "expiresAt": 1}},
-        {"access_token": "a", "refresh_token": "r", "expiry_date": 1, "type": "gemini"},
-        {"token": {"access_token": "a", "expiry": "2026-01-01T00:00:00Z"}, "project_id": "p"},
-        {"accessToken": "a", "refreshToken": "r", "expiresAt": "2026", "clientIdHash": "h"},
-        {"access_token": "a", "expired": "2026-01-01T00:00:00Z", "auth_method": "IdC"},
-    ):
-        yield json.dumps(document).encode()
+def _wrapped_seeds() -> Iterable[bytes]:
+    for stream in _recorded("gemini", lambda case: case.stream):
+        yield stream.replace(b"data: {", b'data: {"traceId": "t", "response": {').replace(
+            b"}\n\n", b"}}\n\n"
+        )
+        yield stream
 
 
 def _framing_seeds(format: str) -> Callable[[], Iterable[bytes]]:
@@ -214,10 +195,19 @@ TARGETS: Mapping[str, Target] = {
     },
     "settings": Target(_settings, _settings_seeds),
     **{
-        f"authfile-{name}": Target(partial(_auth_file, provider), _auth_file_seeds)
+        f"authfile-{name}": Target(partial(vendors.auth_file, provider), vendors.auth_files)
         for name, provider in PROVIDERS.items()
         if isinstance(provider, LoginProvider)
     },
+    **{
+        f"dialogue-{name}": Target(partial(vendors.dialogue, provider), vendors.dialogues)
+        for name, provider in PROVIDERS.items()
+        if isinstance(provider, LoginProvider)
+    },
+    "envelope-codeassist": Target(partial(vendors.envelope, "codeassist"), _wrapped_seeds),
+    "envelope-codex": Target(
+        partial(vendors.envelope, "codex"), partial(_stream_seeds, "responses")
+    ),
 }
 
 
