@@ -8,11 +8,14 @@ API reference, "Create a Message" and "Streaming Messages".
 from __future__ import annotations
 
 from functools import cache
+from typing import Annotated
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 NAME = "anthropic"
 FAMILY = "anthropic"
+
+_Something = Annotated[str, Meta(min_length=1)]
 
 
 class Typed(Struct, gc=False):
@@ -64,8 +67,8 @@ class RedactedBlock(Struct, gc=False):
 
 class ToolUseBlock(Struct, gc=False):
     type: str
-    id: str
-    name: str
+    id: _Something
+    name: _Something
     input: Raw = Raw()
 
 

@@ -59,6 +59,14 @@ class DecoderTests(SynchronousTestCase):
         self.assertEqual(events[0], ir.Started("1", "", 0, ir.Usage(10, 90)))
         self.assertEqual(events[-1], ir.Finished("end", "", ir.Usage(10, 90, 0, 3)))
 
+    def test_calls_without_a_name_or_id(self) -> None:
+        """Nobody can make them: the answer is refused, streamed or whole."""
+        for names in ({"id": "c", "name": ""}, {"id": "", "name": "f"}):
+            call = {"type": "tool_use", "input": {}, **names}
+            self.assertRaises(UpstreamProtocolError, decode, START, start(0, **call), END, STOP)
+            body = json.dumps({"content": [call], "stop_reason": "tool_use"}).encode()
+            self.assertRaises(UpstreamProtocolError, anthropic.decode_reply, 200, body)
+
     def test_counts_below_zero(self) -> None:
         """No client is told of fewer tokens than none."""
         counts = {
