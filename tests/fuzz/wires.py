@@ -146,6 +146,8 @@ def stream(wire: str, data: bytes) -> None:
         out = _relayed(relay, [[message] for message in messages])
         if name != wire and relay.has_content:
             _check_grammar(name, out)
+        if name == wire and path == _ARRAY and (relay.finished or relay.has_content):
+            json.loads(out.decode(errors="replace"))
         if at != len(data) % len(INBOUND):
             continue
         size = 2 + len(data) % 5
@@ -157,6 +159,8 @@ def stream(wire: str, data: bytes) -> None:
         if name == wire:
             # The vendor's own whole answer may be missing from a stream that has all its parts.
             assert is_good or answer is None, "good as a whole, but not as a stream"
+            if answer is not None:
+                json.loads(answer.decode(errors="replace"))
             continue
         assert is_good == (answer is not None), "good as a stream or whole, but not both"
         if answer is not None:

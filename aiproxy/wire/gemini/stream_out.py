@@ -28,6 +28,7 @@ from aiproxy.wire.gemini.errors import error_body
 from aiproxy.wire.gemini.parts_out import PartsWriter
 from aiproxy.wire.gemini.paths import wants_events
 from aiproxy.wire.gemini.reply import content, counts, ending, identity, one_line
+from aiproxy.wire.jsontext import try_read
 from aiproxy.wire.losses import Losses
 
 _EVENTS = "text/event-stream"
@@ -121,8 +122,13 @@ class RawStream:
     def pass_on(self, message: sse.Message) -> bytes:
         if self._events:
             return message.raw
+        # What is no JSON the decoder takes for noise; in an array it would spoil all the rest.
+        if try_read(message.data, object) is None:
+            return b""
         data = message.data.strip()
-        if data[:1] != b"{":
+        if data.startswith(b"["):
+            data = data[1:-1].strip()
+        if not data.startswith(b"{"):
             return b""
         before = b",\r\n" if self._begun else b"["
         self._begun = True

@@ -313,6 +313,13 @@ class ArrayTests(SynchronousTestCase):
         )
         self.assertEqual(gemini.RawStream("/x").end(), b"[]")
 
+    def test_noise_in_an_array(self) -> None:
+        """What our decoder skips spoils no array, and what it takes is in it."""
+        stream = b'data: {"a"\n\ndata: {} {}\n\ndata: [{"b": 2}, {"c": 3}]\n\ndata: [ ]\n\n'
+        as_array = gemini.RawStream("/x")
+        out = b"".join(map(as_array.pass_on, sse.SSEDecoder().feed(stream))) + as_array.end()
+        self.assertEqual(json.loads(out), [{"b": 2}, {"c": 3}])
+
     def test_an_error_behind_passed_events(self) -> None:
         """A fresh encoder that is told of the start goes on where the passed events ended."""
         passed = gemini.RawStream("/x").pass_on(sse.Message("", b'{"a":1}', b""))
