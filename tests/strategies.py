@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -214,7 +213,7 @@ def any_responses(draw: st.DrawFn) -> ir.Response:
     )
     response = _ended(draw, _unique_ids(draw(st.lists(part, max_size=5))))
     others = _others(draw, st.lists(part, max_size=2)) if draw(st.booleans()) else ()
-    return replace(response, extras=draw(extras), others=others)
+    return ir.replace(response, extras=draw(extras), others=others)
 
 
 @st.composite
@@ -222,7 +221,7 @@ def several(draw: st.DrawFn, family: str) -> ir.Response:
     """Answers of the same kind as `responses`, one or more to one request."""
     first = draw(responses(family))
     part = st.builds(ir.Text, texts(min_size=1)) | _calls()
-    return replace(first, others=_others(draw, st.lists(part, max_size=3)))
+    return ir.replace(first, others=_others(draw, st.lists(part, max_size=3)))
 
 
 def _others(draw: st.DrawFn, parts: Strategy[list[Any]]) -> tuple[ir.Answer, ...]:
@@ -250,7 +249,7 @@ def opaques() -> Strategy[ir.Opaque]:
 def _unique_ids(parts: Sequence[ir.Part], prefix: str = "call_") -> tuple[ir.Part, ...]:
     seen = enumerate(parts)
     return tuple(
-        replace(part, id=f"{prefix}{at}{part.id}") if isinstance(part, ir.ToolCall) else part
+        ir.replace(part, id=f"{prefix}{at}{part.id}") if isinstance(part, ir.ToolCall) else part
         for at, part in seen
     )
 
@@ -300,10 +299,10 @@ def _fragments(draw: st.DrawFn, event: ir.BlockEvent) -> list[ir.BlockEvent]:
     match event:
         case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta() | ir.ArgumentsDelta():
             pieces = split(event.text, draw(cuts()))
-            return [replace(event, text=piece) for piece in pieces]
+            return [ir.replace(event, text=piece) for piece in pieces]
         case ir.LogprobsAdded():
             pieces = split(event.logprobs, draw(cuts()))
-            return [replace(event, logprobs=piece) for piece in pieces if piece]
+            return [ir.replace(event, logprobs=piece) for piece in pieces if piece]
         case _:
             return [event]
 

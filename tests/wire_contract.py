@@ -165,7 +165,7 @@ class WireContract(CorpusContract):
             assert isinstance(streamed, ir.Response)
             assert isinstance(whole, ir.Response)
             self.assertEqual(streamed.stop, whole.stop)
-            wanted = _calls(response if self.gives_several else replace(response, others=()))
+            wanted = _calls(response if self.gives_several else ir.replace(response, others=()))
             for reply in (streamed, whole):
                 self.assertEqual(_calls(reply), wanted)
             is_lost = ir.Loss("candidates") in encoded.losses
@@ -196,7 +196,7 @@ class WireContract(CorpusContract):
             for part in response.parts
             if not (isinstance(part, ir.Opaque) and part.wire == self.wire.NAME)
         )
-        return replace(response, parts=tuple(said))
+        return ir.replace(response, parts=tuple(said))
 
     def test_log_probabilities(self) -> None:
         """Those of a text come back, streamed and whole, or are reported as lost."""
@@ -216,7 +216,7 @@ class WireContract(CorpusContract):
             wanted = likely if self.has_logprobs else ()
             for reply in (streamed, whole):
                 assert isinstance(reply, ir.Response)
-                self.assertEqual(reply.parts, (replace(said, logprobs=wanted),))
+                self.assertEqual(reply.parts, (ir.replace(said, logprobs=wanted),))
 
         check()
 
@@ -250,7 +250,7 @@ class WireContract(CorpusContract):
             self.assertIsNone(complaint(events))
             left, wanted = ir.fold(events), self.left(response)
             assert isinstance(left, ir.Response)
-            self.assertEqual(replace(left, usage=None), replace(wanted, usage=None))
+            self.assertEqual(ir.replace(left, usage=None), ir.replace(wanted, usage=None))
 
         check()
 

@@ -12,6 +12,8 @@ Decoders keep the source's grouping (one Turn for each message or item); encoder
 reorder as their target demands.
 """
 
+from msgspec.structs import replace
+
 from aiproxy.errors import ErrorReply
 from aiproxy.ir.folding import (
     fold,
@@ -139,6 +141,7 @@ __all__ = [
     "fold",
     "is_content",
     "is_empty",
+    "replace",
     "settled_stop",
     "unfold",
     "unfold_parts",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import msgspec
+from msgspec import Struct
 
 JSON: TypeAlias = msgspec.Raw
 """JSON text that nobody has parsed: embedded as it is, to the digit and in its key order."""
@@ -20,8 +20,7 @@ a tool that its vendor's models know; elsewhere such a tool is a function with t
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True, gc=False):
     """
     One thing the target cannot carry.
 
@@ -33,16 +32,14 @@ class Loss:
     how: Literal["dropped", "approximated"] = "dropped"
 
 
-@dataclass(frozen=True, slots=True)
-class Extras:
+class Extras(Struct, frozen=True, gc=False):
     """Fields in order that only `wire` understands."""
 
     wire: str
     fields: tuple[tuple[str, JSON], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True, gc=False):
     """
     An opaque token by which a vendor recognises its own model's reasoning.
 
@@ -55,8 +52,7 @@ class Proof:
     redacted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Citation:
+class Citation(Struct, frozen=True, gc=False):
     """
     A source named for a text.
 
@@ -71,8 +67,7 @@ class Citation:
     quote: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Logprob:
+class Logprob(Struct, frozen=True, gc=False):
     """
     How likely a token was, as a natural logarithm.
 
@@ -86,8 +81,7 @@ class Logprob:
     others: tuple[Logprob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True, gc=False):
     """logprobs: of its tokens in order, when the client asked for them."""
 
     text: str
@@ -97,24 +91,21 @@ class Text:
     logprobs: tuple[Logprob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Inline:
+class Inline(Struct, frozen=True, gc=False):
     """data: standard base64 with padding, no white space. mime: lower case, "image/jpeg" style."""
 
     mime: str
     data: str
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Struct, frozen=True, gc=False):
     """mime: "" when the source does not say."""
 
     url: str
     mime: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
+class Uploaded(Struct, frozen=True, gc=False):
     """A file that was uploaded to one vendor; meaningless to any other."""
 
     family: str
@@ -122,16 +113,14 @@ class Uploaded:
     mime: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlainText:
+class PlainText(Struct, frozen=True, gc=False):
     text: str
 
 
 Source: TypeAlias = Inline | Remote | Uploaded | PlainText
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(Struct, frozen=True, gc=False):
     """name: file name or title. detail: "low", "high", "auto" or "" (unset)."""
 
     kind: MediaKind
@@ -141,8 +130,7 @@ class Media:
     extras: Extras | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(Struct, frozen=True, gc=False):
     """
     What the model thought.
 
@@ -155,8 +143,7 @@ class Reasoning:
     extras: Extras | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(Struct, frozen=True, gc=False):
     """
     arguments: free text for a "custom" tool, JSON text of an object for any other kind (may be cut
     off in a broken answer). native: the whole call as the client's own wire has it, where that is
@@ -173,8 +160,7 @@ class ToolCall:
     native: JSON | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(Struct, frozen=True, gc=False):
     """
     content: Text and Media only. name: of the tool, when the source says it. native: as a call's.
     """
@@ -188,14 +174,12 @@ class ToolResult:
     native: JSON | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True, gc=False):
     text: str
     logprobs: tuple[Logprob, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(Struct, frozen=True, gc=False):
     """
     A part only `wire` understands, such as a hosted tool's call with its result.
 

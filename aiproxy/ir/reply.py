@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from aiproxy.errors import ErrorReply
 from aiproxy.ir.parts import Citation, Extras, Logprob, Part, Proof
@@ -13,8 +15,7 @@ StopReason: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True, gc=False):
     """
     Tokens, disjoint: input was neither read from nor written to a cache, output is not reasoning.
     """
@@ -30,8 +31,7 @@ class Usage:
         return replace(self, output=0, reasoning=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """One of several answers to a request. number: from 0, that of a response's own parts."""
 
     number: int
@@ -40,8 +40,7 @@ class Answer:
     stop_sequence: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True, gc=False):
     """
     created: Unix seconds, 0 when the upstream does not say. usage: None when unknown.
     extras: what else it says of the answer, which an encoder for another wire reports as lost.
@@ -62,8 +61,7 @@ class Response:
 Reply: TypeAlias = Response | ErrorReply
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True, gc=False):
     """First event. usage: what is known of the input so far."""
 
     id: str
@@ -72,8 +70,7 @@ class Started:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BlockStarted:
+class BlockStarted(Struct, frozen=True, gc=False):
     """
     index: block position in the reply, from 0, in order of start, never reused.
     block: its first state: an empty Text, Reasoning or Refusal, a ToolCall with no arguments yet;
@@ -84,63 +81,54 @@ class BlockStarted:
     block: Part
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(Struct, frozen=True, gc=False):
     """More text for a Text block, any length, never splitting a code point."""
 
     index: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalDelta:
+class RefusalDelta(Struct, frozen=True, gc=False):
     index: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReasoningDelta:
+class ReasoningDelta(Struct, frozen=True, gc=False):
     index: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ArgumentsDelta:
+class ArgumentsDelta(Struct, frozen=True, gc=False):
     """More of a tool call's arguments, as text."""
 
     index: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProofAdded:
+class ProofAdded(Struct, frozen=True, gc=False):
     """The proof of a Text, Reasoning or ToolCall block, whole."""
 
     index: int
     proof: Proof
 
 
-@dataclass(frozen=True, slots=True)
-class CitationAdded:
+class CitationAdded(Struct, frozen=True, gc=False):
     index: int
     citation: Citation
 
 
-@dataclass(frozen=True, slots=True)
-class LogprobsAdded:
+class LogprobsAdded(Struct, frozen=True, gc=False):
     """Those of the next tokens of a Text or Refusal; how deltas are cut says nothing of tokens."""
 
     index: int
     logprobs: tuple[Logprob, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockStopped:
+class BlockStopped(Struct, frozen=True, gc=False):
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(Struct, frozen=True, gc=False):
     """
     Last event of a good stream; every block is stopped before it. extras: as in Response.
 
@@ -153,8 +141,7 @@ class Finished:
     extras: Extras | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(Struct, frozen=True, gc=False):
     """Last event of a stream that ended in an error."""
 
     error: ErrorReply
@@ -177,8 +164,7 @@ AnswerEvent: TypeAlias = BlockEvent | Finished
 """What one answer consists of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
+class Other(Struct, frozen=True, gc=False):
     """An event of a further answer, which counts its own blocks. number: as in Answer."""
 
     number: int

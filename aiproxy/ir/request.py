@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+
 from aiproxy.ir.parts import JSON, Extras, Part, ToolKind
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant"]
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True, gc=False):
     role: Role
     parts: tuple[Part, ...]
     extras: Extras | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(Struct, frozen=True, gc=False):
     """
     A tool the client runs.
 
@@ -39,8 +39,7 @@ class Tool:
     native: JSON | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SearchScope:
+class SearchScope(Struct, frozen=True, gc=False):
     """
     What narrows a web search, as far as the client said.
 
@@ -54,8 +53,7 @@ class SearchScope:
     context: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HostedTool:
+class HostedTool(Struct, frozen=True, gc=False):
     """
     A tool the vendor runs.
 
@@ -69,8 +67,7 @@ class HostedTool:
     scope: SearchScope = SearchScope()
 
 
-@dataclass(frozen=True, slots=True)
-class ToolChoice:
+class ToolChoice(Struct, frozen=True, gc=False):
     """
     mode: "auto", "any" (some tool must be called), "none", "validated" (Gemini).
     names: the only tools allowed; with "any" and one name, that tool is forced.
@@ -80,8 +77,7 @@ class ToolChoice:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(Struct, frozen=True, gc=False):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -93,8 +89,10 @@ class Sampling:
     candidates: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Thinking:
+_AS_IT_IS = Sampling()
+
+
+class Thinking(Struct, frozen=True, gc=False):
     """
     How much the model shall think, as far as the client said.
 
@@ -108,8 +106,7 @@ class Thinking:
     summary: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputFormat:
+class OutputFormat(Struct, frozen=True, gc=False):
     kind: Literal["text", "json_object", "json_schema"]
     schema: JSON | None = None
     name: str = ""
@@ -141,7 +138,7 @@ class Request:
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None
     default_max_output_tokens: int = 4096
-    sampling: Sampling = Sampling()
+    sampling: Sampling = _AS_IT_IS
     stop: tuple[str, ...] = ()
     thinking: Thinking | None = None
     output_format: OutputFormat | None = None

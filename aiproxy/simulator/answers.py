@@ -308,7 +308,7 @@ def several(question: Question, first: ir.Response) -> ir.Response:
         return first
     others = tuple(_again(first, number) for number in range(1, most))
     said = (*first.parts, *(part for answer in others for part in answer.parts))
-    return replace(first, others=others, usage=_usage(question.request, said))
+    return ir.replace(first, others=others, usage=_usage(question.request, said))
 
 
 def _again(first: ir.Response, number: int) -> ir.Answer:
@@ -319,9 +319,9 @@ def _again(first: ir.Response, number: int) -> ir.Answer:
 def _numbered(part: ir.Part, number: int) -> ir.Part:
     match part:
         case ir.Text() | ir.Refusal():
-            return replace(part, text=f"{part.text} ({number})")
+            return ir.replace(part, text=f"{part.text} ({number})")
         case ir.ToolCall():
-            return replace(part, id=f"{part.id}-{number}")
+            return ir.replace(part, id=f"{part.id}-{number}")
         case _:
             return part
 

@@ -121,7 +121,7 @@ def events_of(response: ir.Response) -> tuple[ir.Event, ...]:
     """A whole answer as a stream of small pieces; several answers come in turns."""
     start, *inside, end = ir.unfold(response)
     if isinstance(start, ir.Started) and start.usage is not None:
-        start = replace(start, usage=replace(start.usage, output=0, reasoning=0))
+        start = ir.replace(start, usage=ir.replace(start.usage, output=0, reasoning=0))
     answers: dict[int, list[ir.Event]] = {}
     for event in inside:
         if isinstance(event, ir.Other):
@@ -136,9 +136,9 @@ def events_of(response: ir.Response) -> tuple[ir.Event, ...]:
 def _pieces(event: ir.AnswerEvent) -> list[ir.AnswerEvent]:
     match event:
         case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta():
-            return [replace(event, text=piece) for piece in _TEXT_PIECE.findall(event.text)]
+            return [ir.replace(event, text=piece) for piece in _TEXT_PIECE.findall(event.text)]
         case ir.ArgumentsDelta():
-            return [replace(event, text=piece) for piece in _ARGUMENTS_PIECE.findall(event.text)]
+            return [ir.replace(event, text=piece) for piece in _ARGUMENTS_PIECE.findall(event.text)]
         case _:
             return [event]
 
@@ -281,8 +281,10 @@ def _waiting(script: Script, found: re.Match[str], question: Question) -> Script
 
 def _with_wait(step: Step, seconds: float | None) -> Step:
     match step:
-        case Refuse() | ir.Broken():
+        case Refuse():
             return replace(step, error=replace(step.error, retry_after=seconds))
+        case ir.Broken():
+            return ir.Broken(replace(step.error, retry_after=seconds))
         case _:
             return step
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypedDict
 
+from aiproxy import ir
 from aiproxy.ir import Extras, Part, Reasoning, Request, Text, ToolCall, ToolResult, Turn
 from aiproxy.wire.jsontext import try_read
 from aiproxy.wire.losses import Losses
@@ -114,7 +115,7 @@ def plain_text(parts: Iterable[Part]) -> str:
 
 def without_proofs(request: Request) -> Request:
     """`request` with no reasoning that bears a proof, and no proof anywhere else."""
-    turns = (replace(turn, parts=_unproved(turn.parts)) for turn in request.turns)
+    turns = (ir.replace(turn, parts=_unproved(turn.parts)) for turn in request.turns)
     return replace(request, turns=tuple(turn for turn in turns if turn.parts))
 
 
@@ -127,7 +128,7 @@ def _unproved(parts: Iterable[Part]) -> tuple[Part, ...]:
     kept: list[Part] = []
     for part in parts:
         if isinstance(part, Text | ToolCall):
-            kept.append(replace(part, proof=None))
+            kept.append(ir.replace(part, proof=None))
         elif not (isinstance(part, Reasoning) and part.proof is not None):
             kept.append(part)
     return tuple(kept)
@@ -197,7 +198,7 @@ def _answer(call: ToolCall, result: ToolResult | None) -> ToolResult:
         return ToolResult(call.id, missing, is_error=True, name=call.name, kind=call.kind)
     if result.name == call.name and result.kind == call.kind:
         return result
-    return replace(result, name=call.name, kind=call.kind)
+    return ir.replace(result, name=call.name, kind=call.kind)
 
 
 def _without_results(turn: Turn) -> Turn:

@@ -9,7 +9,7 @@ through the hub.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiproxy import ir
@@ -181,7 +181,7 @@ def for_client(
 ) -> ir.Response:
     """A whole answer in the client's own terms."""
     whole = _cutter(upstream, request).response(reply)
-    return replace(
+    return ir.replace(
         ToolRestorer(request.tools, upstream.TOOL_NAMES).response(whole),
         model=origin.model,
         id=reply.id or origin.id,
@@ -344,7 +344,7 @@ class _Translation(Watch):
         self._notice(event)
         if isinstance(event, ir.Started):
             origin = self._origin
-            event = replace(
+            event = ir.replace(
                 event,
                 model=origin.model,
                 id=event.id or origin.id,

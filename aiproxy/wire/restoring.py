@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import TypeAlias
 
 import msgspec
@@ -64,8 +63,8 @@ class ToolRestorer:
                 restored = self._named(call)
                 if restored.kind != call.kind:
                     held[event.index] = restored.kind, [call.arguments]
-                    restored = replace(restored, arguments="")
-                yield replace(event, block=restored)
+                    restored = ir.replace(restored, arguments="")
+                yield ir.replace(event, block=restored)
             case ir.ArgumentsDelta() if event.index in held:
                 held[event.index][1].append(event.text)
             case ir.BlockStopped() if event.index in held:
@@ -80,9 +79,9 @@ class ToolRestorer:
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
         others = tuple(
-            replace(answer, parts=self._parts(answer.parts)) for answer in response.others
+            ir.replace(answer, parts=self._parts(answer.parts)) for answer in response.others
         )
-        return replace(response, parts=self._parts(response.parts), others=others)
+        return ir.replace(response, parts=self._parts(response.parts), others=others)
 
     def _parts(self, parts: Iterable[ir.Part]) -> tuple[ir.Part, ...]:
         return tuple(self._part(part) for part in parts)
@@ -93,14 +92,14 @@ class ToolRestorer:
         restored = self._named(part)
         if restored.kind == part.kind:
             return restored
-        return replace(restored, arguments=_unwrapped(restored.kind, part.arguments))
+        return ir.replace(restored, arguments=_unwrapped(restored.kind, part.arguments))
 
     def _named(self, call: ir.ToolCall) -> ir.ToolCall:
         if call.namespace:
             return call
         namespace, name = self._names.original(call.name)
         kind = self._kinds.get((namespace, name), call.kind)
-        return replace(call, name=name, namespace=namespace, kind=kind)
+        return ir.replace(call, name=name, namespace=namespace, kind=kind)
 
 
 def _unwrapped(kind: ir.ToolKind, arguments: str) -> str:

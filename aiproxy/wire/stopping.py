@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from aiproxy import ir
 from aiproxy.wire.answers import of_other
@@ -43,7 +42,7 @@ class StopCutter:
         """The same for a whole answer."""
         cut = ir.fold(seen for event in ir.unfold(response) for seen in self.events(event))
         assert isinstance(cut, ir.Response)
-        return replace(cut, extras=response.extras)
+        return ir.replace(cut, extras=response.extras)
 
 
 class _Cut:

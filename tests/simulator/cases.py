@@ -120,7 +120,7 @@ class SimulatorCase(TestCase):
         reply = OUTBOUND[wire].decode_reply(whole.status, whole.body)
         assert isinstance(folded, ir.Response)
         assert isinstance(reply, ir.Response)
-        self.assertEqual(replace(folded, extras=None), replace(reply, extras=None))
+        self.assertEqual(ir.replace(folded, extras=None), ir.replace(reply, extras=None))
         return folded
 
     async def refused(self, wire: str, request: ir.Request, key: str = "demo") -> ir.ErrorReply:

@@ -99,7 +99,7 @@ class AnswerTests(SimulatorCase):
             after = await self.response(wire, _followed(request, response, ir.Text("and?")))
             said = "missing" if wire == "chat" else "came back"
             self.assertIn(said, _text(after), wire)
-            forgotten = replace(response, parts=(ir.Text("hm"),))
+            forgotten = ir.replace(response, parts=(ir.Text("hm"),))
             after = await self.response(wire, _followed(request, forgotten, ir.Text("and?")))
             self.assertIn("missing", _text(after), wire)
 
@@ -158,10 +158,10 @@ class AnswerTests(SimulatorCase):
         request = question("thinking", max_output_tokens=None)
         response = await self.response("anthropic", request)
         parts = tuple(
-            replace(part, text=part.text[:5]) if isinstance(part, ir.Reasoning) else part
+            ir.replace(part, text=part.text[:5]) if isinstance(part, ir.Reasoning) else part
             for part in response.parts
         )
-        changed = replace(response, parts=parts)
+        changed = ir.replace(response, parts=parts)
         again = _followed(request, changed, ir.Text("so"))
         self.assertIn("changed", _text(await self.response("anthropic", again)))
 

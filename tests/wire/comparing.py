@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -18,24 +17,24 @@ def comparable(wire: str, response: ir.Response) -> ir.Response:
     Arguments of calls are what they mean, in the order of their keys. A stream shows in which order
     Chat's fields came. On Anthropic's wire a call's proof is an empty thought beside the call.
     """
-    return replace(each_answer(response, lambda one: _comparable(wire, one)), extras=None)
+    return ir.replace(each_answer(response, lambda one: _comparable(wire, one)), extras=None)
 
 
 def _comparable(wire: str, response: ir.Response) -> ir.Response:
     own = tuple(_meant(part) for part in response.parts)
-    response = replace(response, parts=own)
+    response = ir.replace(response, parts=own)
     if wire == "chat":
         return one_message(response, frozenset())
     if wire == "anthropic":
-        return replace(response, parts=_with_call_proofs(own))
+        return ir.replace(response, parts=_with_call_proofs(own))
     return response
 
 
 def _meant(part: ir.Part) -> ir.Part:
     if isinstance(part, ir.Text | ir.Reasoning | ir.ToolCall | ir.Media):
-        part = replace(part, extras=None)
+        part = ir.replace(part, extras=None)
     if isinstance(part, ir.ToolCall) and part.kind == "function":
-        return replace(part, arguments=_meaning(part.arguments))
+        return ir.replace(part, arguments=_meaning(part.arguments))
     return part
 
 
@@ -53,11 +52,11 @@ def _with_call_proofs(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
         last = out[-1] if out else None
         if isinstance(part, ir.ToolCall) and part.proof is None and _signs_call(last, late=False):
             assert isinstance(last, ir.Reasoning)
-            out[-1] = replace(part, proof=last.proof)
+            out[-1] = ir.replace(part, proof=last.proof)
         elif isinstance(last, ir.ToolCall) and last.proof is None and _signs_call(part, late=True):
             assert isinstance(part, ir.Reasoning)
             assert part.proof is not None
-            out[-1] = replace(last, proof=replace(part.proof, redacted=False))
+            out[-1] = ir.replace(last, proof=ir.replace(part.proof, redacted=False))
         else:
             out.append(part)
     return tuple(out)
@@ -80,4 +79,4 @@ def with_objects(reply: ir.Reply) -> ir.Reply:
     parts = (
         object_arguments(part) if isinstance(part, ir.ToolCall) else part for part in reply.parts
     )
-    return replace(reply, parts=tuple(parts))
+    return ir.replace(reply, parts=tuple(parts))

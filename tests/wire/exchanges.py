@@ -159,7 +159,7 @@ def as_known(reply: ir.Reply, upstream: str, request: ir.Request) -> ir.Reply:
     if not isinstance(reply, ir.Response):
         return reply
     restored = ToolRestorer(request.tools, WIRES[upstream].TOOL_NAMES).response(reply)
-    return replace(
+    return ir.replace(
         restored,
         model=ORIGIN.model,
         id=reply.id or ORIGIN.id,

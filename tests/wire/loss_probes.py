@@ -248,6 +248,9 @@ def leaves(value: object) -> Iterator[str]:
     elif isinstance(value, tuple):
         for item in value:
             yield from leaves(item)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from leaves(getattr(value, name))
     elif is_dataclass(value):
         for member in fields(value):
             yield from leaves(getattr(value, member.name))

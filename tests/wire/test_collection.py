@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -41,8 +40,8 @@ def answers(wire: str) -> tuple[ir.Response, ...]:
     plain = ir.Response("id-1", "up", (ir.Text("hello"),), "end", usage=usage)
     return (
         plain,
-        replace(plain, stop="max_tokens"),
-        replace(plain, parts=(thought, ir.Text("so"), *calls), stop="tool_use"),
+        ir.replace(plain, stop="max_tokens"),
+        ir.replace(plain, parts=(thought, ir.Text("so"), *calls), stop="tool_use"),
     )
 
 
@@ -131,4 +130,4 @@ class CollectionTests(SynchronousTestCase):
         """What a client of this wire makes of a whole answer; what counts of it."""
         reply = OUTBOUND[wire].decode_reply(200, body)
         assert isinstance(reply, ir.Response)
-        return replace(reply, id="", extras=None)
+        return ir.replace(reply, id="", extras=None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -235,12 +234,12 @@ def plain(reply: ir.Reply | None) -> Any:
         (part.kind, part.fallback, bytes(part.raw)) if isinstance(part, ir.Opaque) else _bare(part)
         for part in reply.parts
     )
-    return replace(reply, parts=(), extras=None), parts, _fields(reply.extras)
+    return ir.replace(reply, parts=(), extras=None), parts, _fields(reply.extras)
 
 
 def _bare(part: ir.Part) -> Any:
     if isinstance(part, ir.Text | ir.Reasoning | ir.ToolCall | ir.Media):
-        return replace(part, extras=None), _fields(part.extras)
+        return ir.replace(part, extras=None), _fields(part.extras)
     return part
 
 

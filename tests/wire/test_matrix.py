@@ -86,7 +86,7 @@ class MatrixCase(SynchronousTestCase):
         for at, pair in enumerate(zip(one.parts, other.parts, strict=False)):
             self.assertEqual(*pair, f"part {at}")
         self.assertEqual(len(one.parts), len(other.parts))
-        self.assertEqual(replace(one, parts=()), replace(other, parts=()))
+        self.assertEqual(ir.replace(one, parts=()), ir.replace(other, parts=()))
 
 
 def read(wire: str, kind: str, data: bytes) -> ir.Reply:
@@ -133,8 +133,8 @@ class AnswerTests(MatrixCase):
             assert isinstance(by_sdk, ir.Response)
             if client == "gemini":
                 # Google's SDK drops the time and writes base64 in the alphabet for URLs.
-                own = replace(own, created=0, parts=tuple(map(url_safe, own.parts)))
-                by_sdk = replace(by_sdk, parts=tuple(map(url_safe, by_sdk.parts)))
+                own = ir.replace(own, created=0, parts=tuple(map(url_safe, own.parts)))
+                by_sdk = ir.replace(by_sdk, parts=tuple(map(url_safe, by_sdk.parts)))
             self.assertSame(client, own, by_sdk)
 
         self.each(check, SDK_FAILS)
@@ -234,5 +234,5 @@ def url_safe(part: ir.Part) -> ir.Part:
     """Google's own proofs in the alphabet of its SDK."""
     if isinstance(part, ir.Text | ir.Reasoning | ir.ToolCall) and part.proof is not None:
         data = part.proof.data.replace("+", "-").replace("/", "_")
-        return replace(part, proof=replace(part.proof, data=data))
+        return ir.replace(part, proof=ir.replace(part.proof, data=data))
     return part

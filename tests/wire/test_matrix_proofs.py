@@ -136,7 +136,7 @@ class ToolNameTests(SynchronousTestCase):
             custom = ir.ToolCall("c3", names.sent("patch"), "*** Begin", "custom")
             if not rule.custom:
                 wrapped = '{"input":"*** Begin"}'
-                custom = replace(custom, arguments=wrapped, kind="function")
+                custom = ir.replace(custom, arguments=wrapped, kind="function")
             sent = [
                 ir.ToolCall(f"c{at}", names.sent(tool.name, tool.namespace), '{"a":1}')
                 for at, tool in enumerate(tools[:3])

@@ -193,7 +193,7 @@ class EndTests(SynchronousTestCase):
                 self.assertEqual(word_of(client, whole(upstream, client, body)), expected, place)
                 reply = WIRES[upstream].decode_reply(200, json.dumps(body).encode())
                 assert isinstance(reply, ir.Response)
-                told_on = replace(reply, id="i", model="m")
+                told_on = ir.replace(reply, id="i", model="m")
                 data = exchanges.encoded_stream(told_on, client, asked(client))
                 grammars.check(client, data)
                 again = exchanges.read_stream(client, data)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -60,7 +58,7 @@ class StopCutterTests(SynchronousTestCase):
         other = ir.Answer(1, (ir.Text("cdENDef"),), "max_tokens")
         response = ir.Response("i", "m", (ir.Text("abE"),), "end", others=(other,))
         cut_at = ir.Answer(1, (ir.Text("cd"),), "stop_sequence", "END")
-        self.assertEqual(cutter.response(response), replace(response, others=(cut_at,)))
+        self.assertEqual(cutter.response(response), ir.replace(response, others=(cut_at,)))
 
     @given(st.data(), strategies.any_responses(), st.lists(strategies.texts(1, 2), max_size=3))
     def test_streamed_equals_whole(

@@ -8,7 +8,6 @@ away that the encoder declared as lost, and nothing else but what the functions 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from aiproxy import ir
 from aiproxy.wire.jsontext import arguments_object, raw, text_of
@@ -22,7 +21,7 @@ def seen_by(wire: str, response: ir.Response, losses: Iterable[ir.Loss]) -> ir.R
     """`response` as a client of `wire` has it."""
     declared = frozenset(loss.feature for loss in losses)
     if "candidates" in declared:
-        response = replace(response, others=())
+        response = ir.replace(response, others=())
     return each_answer(
         response, lambda one: _VIEWS[wire](without_extras(wire, one, declared), declared)
     )
@@ -30,28 +29,28 @@ def seen_by(wire: str, response: ir.Response, losses: Iterable[ir.Loss]) -> ir.R
 
 def each_answer(response: ir.Response, change: Callable[[ir.Response], ir.Response]) -> ir.Response:
     """`response` with each of its answers changed as if it were the only one."""
-    changed = change(replace(response, others=()))
+    changed = change(ir.replace(response, others=()))
     others = []
     for answer in response.others:
         said, stop, sequence = answer.parts, answer.stop, answer.stop_sequence
-        alone = replace(response, parts=said, stop=stop, stop_sequence=sequence, others=())
+        alone = ir.replace(response, parts=said, stop=stop, stop_sequence=sequence, others=())
         own = change(alone)
         others.append(ir.Answer(answer.number, own.parts, own.stop, own.stop_sequence))
-    return replace(changed, others=tuple(others))
+    return ir.replace(changed, others=tuple(others))
 
 
 def without_extras(wire: str, response: ir.Response, declared: Declared) -> ir.Response:
     """Fields of another wire go, and sources that only a vendor can open, if declared."""
     parts = tuple(_plain(wire, part, declared) for part in response.parts)
-    return replace(response, parts=parts, extras=None)
+    return ir.replace(response, parts=parts, extras=None)
 
 
 def _plain(wire: str, part: ir.Part, declared: Declared) -> ir.Part:
     if isinstance(part, ir.Text) and "citations" in declared:
         cited = (each for each in part.citations if each.url)
         if wire != "anthropic":
-            cited = (replace(each, quote="") for each in cited)
-        part = replace(part, citations=tuple(cited))
+            cited = (ir.replace(each, quote="") for each in cited)
+        part = ir.replace(part, citations=tuple(cited))
     if not isinstance(part, ir.Text | ir.Reasoning | ir.ToolCall | ir.Media):
         return part
     if part.extras is None or part.extras.wire == wire:
@@ -64,7 +63,7 @@ def _plain(wire: str, part: ir.Part, declared: Declared) -> ir.Part:
     kept = tuple(
         field for field in part.extras.fields if feature_name(field[0]) not in declared | harmless
     )
-    return replace(part, extras=ir.Extras(part.extras.wire, kept) if kept else None)
+    return ir.replace(part, extras=ir.Extras(part.extras.wire, kept) if kept else None)
 
 
 # ── steps that several wires share ──
@@ -101,25 +100,25 @@ def object_arguments(call: ir.ToolCall) -> ir.ToolCall:
         else text_of(arguments_object(call.arguments))
     )
     name = f"{call.namespace}__{call.name}" if call.namespace else call.name
-    return replace(call, kind="function", name=name, namespace="", arguments=text)
+    return ir.replace(call, kind="function", name=name, namespace="", arguments=text)
 
 
 def _unproven(part: ir.Part, feature: str, declared: Declared) -> ir.Part:
     if isinstance(part, ir.Text) and part.proof is not None and feature in declared:
-        return replace(part, proof=None)
+        return ir.replace(part, proof=None)
     return part
 
 
 def unlikely(part: ir.Part) -> ir.Part:
     """Without log probabilities."""
-    return replace(part, logprobs=()) if isinstance(part, ir.Text | ir.Refusal) else part
+    return ir.replace(part, logprobs=()) if isinstance(part, ir.Text | ir.Refusal) else part
 
 
 def _unplaced(part: ir.Part, declared: Declared) -> ir.Part:
     if not isinstance(part, ir.Text) or "citations" not in declared:
         return part
-    return replace(
-        part, citations=tuple(replace(cited, start=None, end=None) for cited in part.citations)
+    return ir.replace(
+        part, citations=tuple(ir.replace(cited, start=None, end=None) for cited in part.citations)
     )
 
 
@@ -147,17 +146,17 @@ def _anthropic(response: ir.Response, declared: Declared) -> ir.Response:
             case ir.Text():
                 seen.append(_unplaced(_unproven(part, "thought-signature", declared), declared))
             case ir.Reasoning():
-                seen.append(replace(part, summary=False))
+                seen.append(ir.replace(part, summary=False))
             case ir.ToolCall():
                 call = object_arguments(part)
                 at = response.parts.index(part)
                 made = legal_id(part.id) if part.id else derived_id("toolu_", f"{response.id}.{at}")
-                seen.append(replace(call, id=made))
+                seen.append(ir.replace(call, id=made))
             case _:
                 seen.append(part)
     name = response.id if response.id.startswith("msg_") else f"msg_{response.id}"
     stop = "end" if response.stop == "other" else response.stop
-    return replace(
+    return ir.replace(
         response,
         id=name,
         created=0,
@@ -193,14 +192,14 @@ def one_message(response: ir.Response, declared: Declared) -> ir.Response:
     if refusal:
         of_refusal = tuple(one for part in refusals for one in part.logprobs)
         seen.append(ir.Refusal(refusal, of_refusal))
-    seen += [replace(p, name="", detail="") for p in parts if isinstance(p, ir.Media)]
+    seen += [ir.replace(p, name="", detail="") for p in parts if isinstance(p, ir.Media)]
     calls = [part for part in parts if isinstance(part, ir.ToolCall)]
     for call in calls:
         function = call.kind == "function"
         arguments = call.arguments or ("{}" if function else "")
         name = f"{call.namespace}__{call.name}" if call.namespace else call.name
-        seen.append(replace(call, arguments=arguments, name=name, namespace=""))
-    return replace(
+        seen.append(ir.replace(call, arguments=arguments, name=name, namespace=""))
+    return ir.replace(
         response,
         parts=tuple(seen),
         stop=_CHAT_STOPS.get(response.stop, response.stop),
@@ -217,7 +216,9 @@ def _moved(texts: Sequence[ir.Text]) -> tuple[ir.Citation, ...]:
         for citation in _placed(text):
             assert citation.start is not None
             assert citation.end is not None
-            out.append(replace(citation, start=citation.start + before, end=citation.end + before))
+            out.append(
+                ir.replace(citation, start=citation.start + before, end=citation.end + before)
+            )
         before += len(text.text)
     return tuple(out)
 
@@ -252,23 +253,23 @@ def _responses(response: ir.Response, declared: Declared) -> ir.Response:
             case ir.Text():
                 text = _unproven(part, "thought-signature", declared)
                 assert isinstance(text, ir.Text)
-                seen.append(replace(text, citations=_placed(text)))
+                seen.append(ir.replace(text, citations=_placed(text)))
             case ir.Reasoning():
-                seen.append(replace(part, summary=bool(part.text)))
+                seen.append(ir.replace(part, summary=bool(part.text)))
             case ir.ToolCall():
                 if part.proof is not None:
                     seen.append(ir.Reasoning("", part.proof))
                 function = part.kind == "function"
                 arguments = part.arguments or ("{}" if function else "")
-                seen.append(replace(part, proof=None, arguments=arguments))
+                seen.append(ir.replace(part, proof=None, arguments=arguments))
             case ir.Media():
-                seen.append(replace(part, name="", detail=""))
+                seen.append(ir.replace(part, name="", detail=""))
             case _:
                 seen.append(part)
     stop = _RESPONSES_STOPS.get(response.stop, response.stop)
     if stop == "end" and any(isinstance(part, ir.Refusal) for part in seen):
         stop = "filtered"
-    return replace(
+    return ir.replace(
         response,
         id="resp_" + response.id.removeprefix("resp_"),
         parts=tuple(seen),
@@ -280,7 +281,7 @@ def _responses(response: ir.Response, declared: Declared) -> ir.Response:
 
 def _placed(text: ir.Text) -> tuple[ir.Citation, ...]:
     return tuple(
-        replace(
+        ir.replace(
             citation,
             start=citation.start or 0,
             end=len(text.text) if citation.end is None else citation.end,
@@ -318,7 +319,7 @@ def _gemini(response: ir.Response, declared: Declared) -> ir.Response:
             case ir.Refusal() if "refusal" in declared:
                 _add(seen, ir.Text(part.text))
             case ir.Reasoning():
-                _add(seen, replace(part, summary=True))
+                _add(seen, ir.replace(part, summary=True))
             case ir.Text():
                 _add(seen, part)
             case ir.ToolCall():
@@ -327,9 +328,9 @@ def _gemini(response: ir.Response, declared: Declared) -> ir.Response:
                 seen.append(part)
     usage = response.usage
     if usage is not None:
-        usage = replace(usage, input=usage.input + usage.cache_write, cache_write=0)
+        usage = ir.replace(usage, input=usage.input + usage.cache_write, cache_write=0)
     seen = [
-        replace(part, citations=tuple(dict.fromkeys(_placed(part))))
+        ir.replace(part, citations=tuple(dict.fromkeys(_placed(part))))
         if isinstance(part, ir.Text)
         else part
         for part in seen
@@ -341,15 +342,15 @@ def _gemini(response: ir.Response, declared: Declared) -> ir.Response:
         for one in part.logprobs
     )
     if seen and isinstance(seen[-1], ir.Text):
-        seen[-1] = replace(seen[-1], logprobs=likely)
+        seen[-1] = ir.replace(seen[-1], logprobs=likely)
     stop: ir.StopReason = _GEMINI_STOPS.get(response.stop, response.stop)
     if any(isinstance(part, ir.Refusal) for part in parts) and stop in ("end", "other"):
         stop = "filtered"
-    return replace(response, parts=_ridden(seen), stop=stop, stop_sequence="", usage=usage)
+    return ir.replace(response, parts=_ridden(seen), stop=stop, stop_sequence="", usage=usage)
 
 
 def _without_bytes(one: ir.Logprob) -> ir.Logprob:
-    return replace(one, data=None, others=tuple(map(_without_bytes, one.others)))
+    return ir.replace(one, data=None, others=tuple(map(_without_bytes, one.others)))
 
 
 def _ridden(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
@@ -364,8 +365,8 @@ def _ridden(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
             and last.proof is not None
             and last.proof.family != "gemini"
         ):
-            part = replace(part, proof=last.proof)
-            out[-1] = replace(last, proof=None)
+            part = ir.replace(part, proof=last.proof)
+            out[-1] = ir.replace(last, proof=None)
             if not last.text:
                 del out[-1]
         out.append(part)
@@ -375,11 +376,11 @@ def _ridden(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
 def _add(seen: list[ir.Part], part: ir.Part) -> None:
     last = seen[-1] if seen else None
     if isinstance(part, ir.Text) and isinstance(last, ir.Text) and last.proof is None:
-        seen[-1] = replace(
+        seen[-1] = ir.replace(
             last, text=last.text + part.text, citations=_moved([last, part]), proof=part.proof
         )
     elif isinstance(part, ir.Reasoning) and isinstance(last, ir.Reasoning) and last.proof is None:
-        seen[-1] = replace(last, text=last.text + part.text, proof=part.proof)
+        seen[-1] = ir.replace(last, text=last.text + part.text, proof=part.proof)
     else:
         seen.append(part)
 

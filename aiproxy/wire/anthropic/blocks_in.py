@@ -8,7 +8,6 @@ part stands for becomes `Opaque`; both come out again unchanged when the target 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -183,9 +182,9 @@ def _with_call_proofs(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
         late = _proof_of_call(part, late=True)
         early = _proof_of_call(before, late=False)
         if late is not None and isinstance(before, ir.ToolCall):
-            out[-1] = replace(before, proof=replace(late, redacted=False))
+            out[-1] = ir.replace(before, proof=ir.replace(late, redacted=False))
         elif early is not None and isinstance(part, ir.ToolCall):
-            out[-1] = replace(part, proof=early)
+            out[-1] = ir.replace(part, proof=early)
         else:
             out.append(part)
     return tuple(out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -190,7 +189,7 @@ def call_proof_block(proof: ir.Proof, late: bool = False) -> Block:
     late: the block stands behind its call instead of before it. That proofs of calls are never
     redacted leaves this mark free to say so.
     """
-    data = proofs.tagged(replace(proof, redacted=late), FAMILY)
+    data = proofs.tagged(ir.replace(proof, redacted=late), FAMILY)
     return {"type": "thinking", "thinking": "", "signature": data}
 
 

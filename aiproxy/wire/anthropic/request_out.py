@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -105,7 +104,7 @@ def _as_user(turn: ir.Turn, losses: Losses) -> ir.Turn:
     for part in texts:
         losses.extras(NAME, part.extras)
     text = joined_text(texts)
-    return replace(
+    return ir.replace(
         turn,
         role="user",
         parts=(ir.Text(f"<system-reminder>\n{text}\n</system-reminder>"),) if text else (),

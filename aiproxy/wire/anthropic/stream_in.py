@@ -11,7 +11,6 @@ skipped. Source: Anthropic API reference, "Streaming Messages".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -171,7 +170,7 @@ class StreamDecoder:
                     events.append(ir.ReasoningDelta(self._at(block), part.text))
             case ir.ToolCall():
                 self._has_calls = True
-                self._begin(block, replace(part, arguments=""), events)
+                self._begin(block, ir.replace(part, arguments=""), events)
                 block.initial = part.arguments
         return events
 

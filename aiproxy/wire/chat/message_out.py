@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -310,7 +309,7 @@ def _marked(texts: Sequence[ir.Part]) -> list[ir.Part]:
     first = texts[0] if texts else ir.Text("")
     if not isinstance(first, ir.Text):
         return [ir.Text(_TOOL_ERROR), *texts]
-    return [replace(first, text=_TOOL_ERROR + first.text), *texts[1:]]
+    return [ir.replace(first, text=_TOOL_ERROR + first.text), *texts[1:]]
 
 
 def _is_content(part: ir.Reasoning) -> bool:

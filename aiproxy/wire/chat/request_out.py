@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -148,7 +147,7 @@ def _callable(
     if len(names) == len(choice.names):
         return choice
     losses.approximated("tool-choice")
-    return replace(choice, names=names) if names else ir.ToolChoice("auto")
+    return ir.replace(choice, names=names) if names else ir.ToolChoice("auto")
 
 
 def _tool(tool: ir.Tool, request: ir.Request, names: ToolNames, losses: Losses) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 
 import msgspec
 
+from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.ir import JSON, Extras, Opaque, Part, Reasoning, Role, Text, ToolCall, ToolResult, Turn
 from aiproxy.wire.gemini import media, shapes
@@ -110,7 +111,7 @@ class ContentsReader:
         self._waiting.add(made)
         if proof is not None and proof.family != FAMILY:
             # Put there by our encoder, for want of a better place: see `parts_out`.
-            return (Reasoning("", proof), replace(made, proof=None))
+            return (Reasoning("", proof), ir.replace(made, proof=None))
         return (made,)
 
     def _result(self, value: JSON, result: shapes.FunctionResponse, where: str) -> ToolResult:
@@ -225,7 +226,7 @@ def _joined(groups: Iterable[Sequence[Part]]) -> tuple[Part, ...]:
                 and last.proof is None
                 and (len(parts) == border or not part.text)
             ):
-                parts[-1] = replace(last, proof=part.proof)
+                parts[-1] = ir.replace(last, proof=part.proof)
                 texts.append(part.text)
                 continue
             _complete(parts, texts)
@@ -249,7 +250,7 @@ def _one_thought(parts: list[Part]) -> bool:
     pieces = [part for part in parts[start:] if isinstance(part, Reasoning)]
     if len(pieces) < 2:
         return False
-    parts[start:] = [replace(pieces[0], text="".join(piece.text for piece in pieces))]
+    parts[start:] = [ir.replace(pieces[0], text="".join(piece.text for piece in pieces))]
     return True
 
 
@@ -262,7 +263,7 @@ def _complete(parts: list[Part], texts: list[str]) -> None:
     if texts:
         last = parts[-1]
         assert isinstance(last, Text | Reasoning)
-        parts[-1] = replace(last, text=last.text + "".join(texts))
+        parts[-1] = ir.replace(last, text=last.text + "".join(texts))
         texts.clear()
 
 

@@ -6,7 +6,6 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -136,7 +135,7 @@ def _as_user(turn: ir.Turn, losses: Losses) -> ir.Turn:
     losses.approximated("late-instructions")
     text = joined_text(ir.Text(text) for text in _instructions(turn.parts, losses))
     marked = f"<system-reminder>\n{text}\n</system-reminder>"
-    return replace(turn, role="user", parts=(ir.Text(marked),) if text else ())
+    return ir.replace(turn, role="user", parts=(ir.Text(marked),) if text else ())
 
 
 def _instructions(parts: Iterable[ir.Part], losses: Losses) -> list[str]:

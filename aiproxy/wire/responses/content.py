@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -76,7 +75,7 @@ def _decode_part(value: ir.JSON, where: str) -> ir.Part:
     if kind in _TEXTS:
         return _decode_text(part, value, extras)
     try:
-        return replace(_decode_media(kind, part, where), extras=_with_detail(kind, part, extras))
+        return ir.replace(_decode_media(kind, part, where), extras=_with_detail(kind, part, extras))
     except BadRequest as error:
         raise BadRequest(f"{where}: {error.reply.message}", param=where) from None
 

@@ -10,7 +10,6 @@ taken from the final response.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
@@ -351,7 +350,7 @@ class StreamDecoder:
 
     def _start_call(self, item: Item, call: ir.ToolCall) -> None:
         self._has_calls = True
-        item.call = self._start(replace(call, arguments=""), ir.ArgumentsDelta)
+        item.call = self._start(ir.replace(call, arguments=""), ir.ArgumentsDelta)
 
     def _call_delta(self, event: StreamEvent) -> None:
         self._more(self._item(event.output_index).call, event.delta)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
@@ -91,7 +90,7 @@ def _call(value: ir.JSON, kind: str, where: str) -> ir.ToolCall:
     item: shapes.CallItem = read_at(value, shapes.CallItem, where)
     if not item.call_id or not item.name:
         raise BadRequest(f"{where} needs a call_id and a name", param=where)
-    return replace(items.call(item, kind), extras=extras_of(NAME, value, _CALL))
+    return ir.replace(items.call(item, kind), extras=extras_of(NAME, value, _CALL))
 
 
 def _output(value: ir.JSON, kind: str, where: str) -> ir.ToolResult:
@@ -110,7 +109,7 @@ def _reasoning(value: ir.JSON, where: str) -> ir.Reasoning:
     thought = items.reasoning(item) or ir.Reasoning("")
     if thought.proof is not None and thought.proof.family != FAMILY:
         return thought
-    return replace(thought, extras=extras_of(NAME, value, _REASONING))
+    return ir.replace(thought, extras=extras_of(NAME, value, _REASONING))
 
 
 def _with_signed_calls(turns: Sequence[ir.Turn]) -> Iterator[ir.Turn]:
@@ -121,7 +120,7 @@ def _with_signed_calls(turns: Sequence[ir.Turn]) -> Iterator[ir.Turn]:
             signature = _signature(waiting)
             match turn.parts:
                 case (ir.ToolCall(proof=None) as call,):
-                    turn = replace(turn, parts=(replace(call, proof=signature),))
+                    turn = ir.replace(turn, parts=(ir.replace(call, proof=signature),))
                 case _:
                     yield waiting
             waiting = None

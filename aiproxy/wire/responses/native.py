@@ -18,7 +18,7 @@ Source: OpenAI API reference, Responses; the official Python SDK, `types/respons
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -301,13 +301,13 @@ def with_call_ids(turns: tuple[ir.Turn, ...]) -> tuple[ir.Turn, ...]:
     if not ids:
         return turns
     return tuple(
-        replace(turn, parts=tuple(_named(part, ids) for part in turn.parts)) for turn in turns
+        ir.replace(turn, parts=tuple(_named(part, ids) for part in turn.parts)) for turn in turns
     )
 
 
 def _named(part: ir.Part, ids: Mapping[str, str]) -> ir.Part:
     if isinstance(part, ir.ToolResult) and part.kind == "local_shell":
-        return replace(part, call_id=ids.get(part.call_id, part.call_id))
+        return ir.replace(part, call_id=ids.get(part.call_id, part.call_id))
     return part
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
@@ -78,7 +77,7 @@ def _with_early_proofs(reply: ir.Response) -> Iterator[ir.Event]:
     for event in ir.unfold(reply):
         match event:
             case ir.BlockStarted(index=index, block=ir.ToolCall() as call):
-                yield replace(event, block=replace(call, proof=early[index]))
+                yield ir.replace(event, block=ir.replace(call, proof=early[index]))
             case ir.ProofAdded(index=index) if index in early:
                 pass
             case _:

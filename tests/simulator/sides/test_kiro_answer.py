@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -56,7 +54,7 @@ class StreamTests(SynchronousTestCase):
             usage=usage,
         )
         found = folded(said)
-        self.assertEqual(replace(found, id="u-1", model=ASKED.model), said)
+        self.assertEqual(ir.replace(found, id="u-1", model=ASKED.model), said)
 
     def test_stops(self) -> None:
         """A limit is stated; an end is not, for the service does not."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -55,7 +54,7 @@ class AnthropicContractTests(WireContract, SynchronousTestCase):
 
     def normalised(self, response: ir.Response) -> ir.Response:
         """No creation time; usage is always given."""
-        return replace(
+        return ir.replace(
             response,
             id=response.id if response.id.startswith("msg_") else f"msg_{response.id}",
             created=0,

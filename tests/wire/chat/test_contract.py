@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -42,8 +41,8 @@ def one_message(reply: ir.Response) -> ir.Response:
         likely = tuple(one for part in texts for one in part.logprobs)
         parts.append(ir.Text("".join(part.text for part in texts), citations, logprobs=likely))
     parts += others
-    parts += [replace(call, arguments=call.arguments or "{}") for call in calls]
-    return replace(reply, parts=tuple(parts))
+    parts += [ir.replace(call, arguments=call.arguments or "{}") for call in calls]
+    return ir.replace(reply, parts=tuple(parts))
 
 
 def comparable(body: dict[str, Any]) -> dict[str, Any]:
@@ -160,7 +159,7 @@ class ChatContractTests(wire_contract.WireContract, SynchronousTestCase):
 
     def normalised(self, response: ir.Response) -> ir.Response:
         single = one_message(response)
-        return replace(
+        return ir.replace(
             single,
             stop=_STOPS.get(response.stop, response.stop),
             stop_sequence="",

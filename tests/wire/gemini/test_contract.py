@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -113,18 +112,18 @@ class GeminiContractTests(WireContract, SynchronousTestCase):
         for part in response.parts:
             last = parts[-1] if parts else None
             if isinstance(part, ir.Text) and isinstance(last, ir.Text):
-                parts[-1] = replace(last, text=last.text + part.text)
+                parts[-1] = ir.replace(last, text=last.text + part.text)
             elif isinstance(part, ir.Reasoning):
-                parts.append(replace(part, summary=True))
+                parts.append(ir.replace(part, summary=True))
             elif isinstance(part, ir.ToolCall):
-                parts.append(replace(part, arguments=_escaped(part.arguments)))
+                parts.append(ir.replace(part, arguments=_escaped(part.arguments)))
             else:
                 parts.append(part)
         usage = response.usage
         if usage is not None:
-            usage = replace(usage, input=usage.input + usage.cache_write, cache_write=0)
+            usage = ir.replace(usage, input=usage.input + usage.cache_write, cache_write=0)
         stop = "end" if response.stop in ("stop_sequence", "pause") else response.stop
-        return replace(response, parts=tuple(parts), stop=stop, stop_sequence="", usage=usage)
+        return ir.replace(response, parts=tuple(parts), stop=stop, stop_sequence="", usage=usage)
 
     def path(self, request: ir.Request) -> str:
         return gemini.path_for(request.model, "generate", request.stream)

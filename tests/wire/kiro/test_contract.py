@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -140,7 +139,7 @@ class CorpusTests(SynchronousTestCase):
             messages = EventStreamDecoder().feed(case.stream)
             said = _folded([case.stream])
             assert isinstance(said, ir.Response)
-            said = replace(
+            said = ir.replace(
                 said, id=said.id or ORIGIN.id, model=ORIGIN.model, created=ORIGIN.now, extras=None
             )
             for client in INBOUND:

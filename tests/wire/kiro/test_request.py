@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -253,7 +252,7 @@ class HistoryTests(SynchronousTestCase):
                 image(),
                 ir.Opaque("kiro", "web_search_call", ir.JSON(b"{}"), "found"),
                 ir.Opaque("chat", "odd_thing", ir.JSON(b"{}")),
-                replace(call("c"), proof=ir.Proof("gemini", "p")),
+                ir.replace(call("c"), proof=ir.Proof("gemini", "p")),
                 ir.Text("t", (ir.Citation("u"),)),
             ),
             user("b"),

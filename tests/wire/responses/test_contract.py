@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -36,11 +35,11 @@ class ResponsesContractTests(WireContract, SynchronousTestCase):
     def normalised(self, response: ir.Response) -> ir.Response:
         """Stop sequences and pauses are plain ends here; thoughts are shown as summaries."""
         parts = tuple(
-            replace(part, summary=True) if isinstance(part, ir.Reasoning) else part
+            ir.replace(part, summary=True) if isinstance(part, ir.Reasoning) else part
             for part in response.parts
         )
         stops: Mapping[ir.StopReason, ir.StopReason] = {"stop_sequence": "end", "pause": "end"}
-        return replace(
+        return ir.replace(
             response,
             id="resp_" + response.id.removeprefix("resp_"),
             parts=parts,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -298,14 +297,14 @@ def _comparable(reply: ir.Reply) -> ir.Response:
     parts = tuple(_comparable_part(part) for part in reply.parts)
     named = sorted(name for name, _ in reply.extras.fields) if reply.extras is not None else []
     extras = ir.Extras(responses.NAME, tuple((name, ir.JSON(b"1")) for name in named))
-    return replace(reply, parts=parts, extras=extras)
+    return ir.replace(reply, parts=parts, extras=extras)
 
 
 def _comparable_part(part: ir.Part) -> ir.Part:
     if isinstance(part, ir.Reasoning) and part.proof is not None:
-        return replace(part, proof=replace(part.proof, data=""))
+        return ir.replace(part, proof=ir.replace(part.proof, data=""))
     if isinstance(part, ir.Text):
         # Deltas tell them more exactly.
-        likely = (replace(one, logprob=round(one.logprob, 3)) for one in part.logprobs)
-        return replace(part, logprobs=tuple(likely))
-    return replace(part, raw=ir.JSON(b"{}")) if isinstance(part, ir.Opaque) else part
+        likely = (ir.replace(one, logprob=round(one.logprob, 3)) for one in part.logprobs)
+        return ir.replace(part, logprobs=tuple(likely))
+    return ir.replace(part, raw=ir.JSON(b"{}")) if isinstance(part, ir.Opaque) else part

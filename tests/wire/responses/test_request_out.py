@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -87,7 +86,7 @@ class ConversationTests(SynchronousTestCase):
 
     def test_long_call_ids(self) -> None:
         """A call and its result share the digest of an id that is too long."""
-        call = replace(CALL, id="x" * 90)
+        call = ir.replace(CALL, id="x" * 90)
         found = items(HI, ir.Turn("assistant", (call,)), ir.Turn("user", ()))
         self.assertEqual(found[1]["call_id"], found[2]["call_id"])
         self.assertLessEqual(len(found[1]["call_id"]), 64)
