@@ -133,6 +133,19 @@ class WireContract(CorpusContract):
 
         check()
 
+    def test_deltas_without_text(self) -> None:
+        """They change no byte of a stream: no delta depends on what kind came before it."""
+
+        @_modest
+        @given(st.data(), strategies.any_responses())
+        def check(data: st.DataObject, response: ir.Response) -> None:
+            events = data.draw(strategies.event_streams(response))
+            request = self.asked(response)
+            apart = [event for each in events for event in _set_apart(each)]
+            self.assertEqual(self.encoded(apart, request), self.encoded(events, request))
+
+        check()
+
     def test_replies_round_trip(self) -> None:
         """A whole answer is read as it was written, and equals its stream."""
 
@@ -463,3 +476,12 @@ def _calls(response: ir.Response) -> list[int]:
     """How many there are in each answer."""
     answers = [response.parts, *(answer.parts for answer in response.others)]
     return [sum(isinstance(part, ir.ToolCall) for part in parts) for parts in answers]
+
+
+def _set_apart(event: ir.Event) -> tuple[ir.Event, ...]:
+    """`event` behind one of its kind and block without text, if it is a delta."""
+    match event:
+        case ir.TextDelta() | ir.RefusalDelta() | ir.ReasoningDelta() | ir.ArgumentsDelta():
+            return ir.replace(event, text=""), event
+        case _:
+            return (event,)

@@ -4,7 +4,7 @@ Messages that repeat the one before but for one text, read without looking at th
 Most messages of a stream are such: the same frame around a few more words. When all bytes around
 one JSON string are those of a message that gave nothing but a delta with that string, the new
 message gives the same delta with its own string. That holds for a decoder whose events depend on
-its state and the message alone, and in which such a delta leaves no trace.
+its state and the message alone, and in which such a delta leaves no trace but what it notes itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aiproxy import ir
 from aiproxy.framing import sse
 from aiproxy.wire.jsontext import write
 
-_Delta: TypeAlias = ir.TextDelta | ir.ReasoningDelta | ir.RefusalDelta
+_Delta: TypeAlias = ir.TextDelta | ir.ArgumentsDelta | ir.ReasoningDelta | ir.RefusalDelta
 
 _read_text = msgspec.json.Decoder(str).decode
 
@@ -31,9 +31,9 @@ class Refrain:
     _kind: type[_Delta]
 
     def __init__(self) -> None:
-        self._forget()
+        self.forget()
 
-    def again(self, message: sse.Message) -> Sequence[ir.Event]:
+    def again(self, message: sse.Message) -> Sequence[_Delta]:
         """The delta, when nothing but its text is new; else nothing."""
         data = message.data
         if (
@@ -55,22 +55,24 @@ class Refrain:
         if len(events) == 1 and isinstance(event := events[0], _Delta):
             self._note(message, event)
         else:
-            self._forget()
+            self.forget()
         return events
 
     def _note(self, message: sse.Message, event: _Delta) -> None:
         data = message.data
         text = write(event.text)
+        at = data.find(text)
+        before, after = data[: at + 1], data[at + len(text) - 1 :]
         # Without escapes each string stands there as it is: what occurs once is the text.
-        if b"\\" in data or data.count(text) != 1:
-            self._forget()
+        if at < 0 or data.find(text, at + 1) >= 0 or b"\\" in before or b"\\" in after:
+            self.forget()
             return
-        at = data.index(text)
-        self._before, self._after = data[: at + 1], data[at + len(text) - 1 :]
+        self._before, self._after = before, after
         self._shortest = len(self._before) + 1 + len(self._after)
         self._kind, self._index, self._name = type(event), event.index, message.event
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """The next message is read the long way."""
         self._before = self._after = b'"'
         self._shortest = 1 << 62
         self._kind = ir.TextDelta

@@ -241,7 +241,7 @@ class Watch:
             raise UpstreamProtocolError("the upstream's stream was cut short")
 
 
-_PLAIN = frozenset((ir.TextDelta, ir.ReasoningDelta, ir.RefusalDelta))
+_PLAIN = (ir.TextDelta, ir.ArgumentsDelta, ir.ReasoningDelta, ir.RefusalDelta)
 """Events of which only their number is noticed, once there is content."""
 
 
@@ -263,7 +263,7 @@ class _Passthrough(Watch):
         try:
             for message in messages:
                 for event in decode(message):
-                    if type(event) in _PLAIN and self._has_heard:
+                    if isinstance(event, _PLAIN) and self._has_heard:
                         self.heard += 1
                     else:
                         self._notice(event)
@@ -313,11 +313,17 @@ class _Translation(Watch):
         self._refuse_failure()
         out: list[bytes] = []
         decode, encode = self._decoder.feed, self._encoder.encode
+        held, cuts = self._restorer.held, self._cutter.cuts
         try:
             for message in messages:
                 for event in decode(message):
-                    # There is nothing to restore in them either.
-                    if type(event) in _PLAIN and self._has_heard and not self._cutter.cuts:
+                    if (
+                        isinstance(event, _PLAIN)
+                        and self._has_heard
+                        # There is nothing to restore in them either, unless they wait for the rest.
+                        and event.index not in held
+                        and not cuts
+                    ):
                         self.heard += 1
                         out.append(encode(event))
                     else:

@@ -8,7 +8,8 @@ other kinds (see `names`). All of that is undone here, between a decoder and an 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 import msgspec
@@ -35,17 +36,31 @@ class ToolRestorer:
 
     What a tool of another kind is called with is known only when the JSON that says it is complete,
     so it arrives in one delta at the end of its block.
+
+    held: the first answer's calls of which that is true, by block; nothing is to be restored in the
+    arguments of any other.
     """
 
-    def __init__(self, tools: Iterable[ir.Tool | ir.HostedTool], rule: NameRule) -> None:
-        own = [tool for tool in tools if isinstance(tool, ir.Tool)]
-        self._names = ToolNames(own, rule)
-        self._kinds: dict[tuple[str, str], ir.ToolKind] = {
+    def __init__(self, tools: Sequence[ir.Tool | ir.HostedTool], rule: NameRule) -> None:
+        self._tools, self._rule = tools, rule
+        self.held: _Held = {}
+        self._held_of_others: defaultdict[int, _Held] = defaultdict(dict)
+
+    @cached_property
+    def _names(self) -> ToolNames:
+        """Asked for by the first call: most answers have none."""
+        return ToolNames(self._tools, self._rule)
+
+    @cached_property
+    def _kinds(self) -> Mapping[tuple[str, str], ir.ToolKind]:
+        custom = self._rule.custom
+        return {
             (tool.namespace, tool.name): tool.kind
-            for tool in own
-            if tool.kind != "function" and not (tool.kind == "custom" and rule.custom)
+            for tool in self._tools
+            if isinstance(tool, ir.Tool)
+            and tool.kind != "function"
+            and not (tool.kind == "custom" and custom)
         }
-        self._held: defaultdict[int, _Held] = defaultdict(dict)
 
     def events(self, event: ir.Event) -> Iterable[ir.Event]:
         """`event` as the client shall see it: itself, nothing yet, or with what was held back."""
@@ -53,38 +68,37 @@ class ToolRestorer:
             case ir.Started() | ir.Broken():
                 return (event,)
             case ir.Other(number, inner):
-                return of_other(number, self._of_answer(inner, self._held[number]))
+                return of_other(number, self._of_answer(inner, self._held_of_others[number]))
             case _:
-                return self._of_answer(event, self._held[0])
+                return self._of_answer(event, self.held)
 
-    def _of_answer(self, event: ir.AnswerEvent, held: _Held) -> Iterator[ir.AnswerEvent]:
+    def _of_answer(self, event: ir.AnswerEvent, held: _Held) -> Sequence[ir.AnswerEvent]:
         match event:
             case ir.BlockStarted(block=ir.ToolCall() as call):
                 restored = self._named(call)
                 if restored.kind != call.kind:
                     held[event.index] = restored.kind, [call.arguments]
                     restored = ir.replace(restored, arguments="")
-                yield ir.replace(event, block=restored)
+                return (ir.BlockStarted(event.index, restored),)
             case ir.ArgumentsDelta() if event.index in held:
                 held[event.index][1].append(event.text)
+                return ()
             case ir.BlockStopped() if event.index in held:
                 kind, pieces = held.pop(event.index)
                 text = _unwrapped(kind, "".join(pieces))
-                if text:
-                    yield ir.ArgumentsDelta(event.index, text)
-                yield event
+                return (ir.ArgumentsDelta(event.index, text), event) if text else (event,)
             case _:
-                yield event
+                return (event,)
 
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
         others = tuple(
-            ir.replace(answer, parts=self._parts(answer.parts)) for answer in response.others
+            [ir.replace(answer, parts=self._parts(answer.parts)) for answer in response.others]
         )
         return ir.replace(response, parts=self._parts(response.parts), others=others)
 
     def _parts(self, parts: Iterable[ir.Part]) -> tuple[ir.Part, ...]:
-        return tuple(self._part(part) for part in parts)
+        return tuple([self._part(part) for part in parts])
 
     def _part(self, part: ir.Part) -> ir.Part:
         if not isinstance(part, ir.ToolCall):
@@ -99,6 +113,8 @@ class ToolRestorer:
             return call
         namespace, name = self._names.original(call.name)
         kind = self._kinds.get((namespace, name), call.kind)
+        if name == call.name and not namespace and kind == call.kind:
+            return call
         return ir.replace(call, name=name, namespace=namespace, kind=kind)
 
 

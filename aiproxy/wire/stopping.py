@@ -40,6 +40,8 @@ class StopCutter:
 
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
+        if not self.cuts:
+            return response
         cut = ir.fold(seen for event in ir.unfold(response) for seen in self.events(event))
         assert isinstance(cut, ir.Response)
         return ir.replace(cut, extras=response.extras)

@@ -34,31 +34,55 @@ def anthropic(text: str) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": 0, "delta": delta}
 
 
+def chat_call(text: str, **named: str) -> dict[str, Any]:
+    """A fragment of a call. named: its id, and its name."""
+    function = {"arguments": text, **({"name": named["name"]} if "name" in named else {})}
+    call = {"index": 0, **({"id": named["id"]} if "id" in named else {}), "function": function}
+    return {"id": "c", "choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}
+
+
+def anthropic_call(text: str) -> dict[str, Any]:
+    delta = {"type": "input_json_delta", "partial_json": text}
+    return {"type": "content_block_delta", "index": 1, "delta": delta}
+
+
 OPENINGS: dict[str, list[dict[str, Any]]] = {
     "chat": [],
+    "chat call": [chat_call("", id="1", name="look")],
     "anthropic": [
         {"type": "message_start", "message": {"id": "m", "model": "m"}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
     ],
+    "anthropic call": [
+        {"type": "message_start", "message": {"id": "m", "model": "m"}},
+        {
+            "type": "content_block_start",
+            "index": 1,
+            "content_block": {"type": "tool_use", "id": "1", "name": "look", "input": {}},
+        },
+    ],
 }
-AWKWARD = ("m", "c", "text", '"', "\\", "")
-MAKERS = {"chat": chat, "anthropic": anthropic}
+AWKWARD = ("m", "c", "text", '"', "\\", "", ",", ":", '{"path": "', '\\"}', "{}")
+MAKERS = {
+    "chat": chat,
+    "anthropic": anthropic,
+    "chat call": chat_call,
+    "anthropic call": anthropic_call,
+}
 
 
 class DecoderTests(SynchronousTestCase):
     """What decoders make of streams of deltas."""
 
     def events(self, wire: str, messages: Sequence[sse.Message]) -> list[ir.Event]:
-        decoder = OUTBOUND[wire].StreamDecoder()
+        decoder = OUTBOUND[wire.partition(" ")[0]].StreamDecoder()
         for opening in OPENINGS[wire]:
             decoder.feed(message(opening))
         return [event for one in messages for event in decoder.feed(one)]
 
     @given(
         st.sampled_from(sorted(MAKERS)),
-        st.lists(
-            strategies.texts() | st.sampled_from(("m", "c", "text", '"', "\\", "")), max_size=9
-        ),
+        st.lists(strategies.texts() | st.sampled_from(AWKWARD), max_size=9),
         st.booleans(),
     )
     def test_same_events(self, wire: str, texts: list[str], escaped: bool) -> None:
@@ -82,6 +106,23 @@ class DecoderTests(SynchronousTestCase):
             return self.events(wire, messages)
         except Exception as error:
             return type(error)
+
+    def test_complete_calls(self) -> None:
+        """A fragment that names its call begins another one when the last has all arguments."""
+        first = chat_call("{", id="0", name="look")
+        rest = [chat_call(text, id="1", name="look") for text in ('"a":', "1}", "{}")]
+        fragments = [first, *rest]
+        alike = [message(fragment) for fragment in fragments]
+        unlike = [message(fragment, spread=at % 2 == 0) for at, fragment in enumerate(fragments)]
+        events = self.events("chat", alike)
+        self.assertEqual(events, self.events("chat", unlike))
+        self.assertEqual(sum(isinstance(event, ir.BlockStarted) for event in events), 2)
+
+    def test_calls_end_with_their_arguments(self) -> None:
+        """All pieces count, when what comes behind them needs to know whether they are all."""
+        pieces = [chat_call("{", id="1", name="look"), *map(chat_call, ('"a":', "1", "}"))]
+        events = self.events("chat", [message(piece) for piece in (*pieces, chat("done"))])
+        self.assertEqual(events[-3], ir.BlockStopped(0))
 
 
 class RefrainTests(SynchronousTestCase):
@@ -114,13 +155,25 @@ class RefrainTests(SynchronousTestCase):
         for data in (b'{"t":"one","u":"one"}', b'{"one":"one"}', b'{"t":"one","u":"\\n"}'):
             self.learn(data, ir.TextDelta(0, "one"))
             self.assertEqual(self.again(data), (), data)
+        for text in (",", ":"):
+            data = b'{"t":"%b","u":[","]}' % text.encode()
+            self.learn(data, ir.TextDelta(0, text))
+            self.assertEqual(self.again(data), (), data)
+
+    def test_escapes(self) -> None:
+        """A text with escapes is found where all others have none."""
+        event = ir.ArgumentsDelta(1, '{"a')
+        self.learn(b'{"t":"{\\"a","i":3}', event)
+        self.assertEqual(self.again(b'{"t":"\\": 1}","i":3}'), (ir.ArgumentsDelta(1, '": 1}'),))
+        self.learn(b'{"t":"{\\u0022a","i":3}', event)
+        self.assertEqual(self.again(b'{"t":"x","i":3}'), ())
 
     def test_other_events(self) -> None:
         """A message that gave anything else ends it."""
         for events in (
             (),
             (ir.BlockStopped(0),),
-            (ir.ArgumentsDelta(0, "one"),),
+            (ir.CitationAdded(0, ir.Citation("one")),),
             (ir.TextDelta(0, "one"), ir.BlockStopped(0)),
         ):
             self.learn(b'{"t":"one"}', ir.TextDelta(0, "one"))

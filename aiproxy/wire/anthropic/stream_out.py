@@ -10,7 +10,8 @@ The frequent events are spliced from bytes instead of printed from objects.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from aiproxy import ir
 from aiproxy.framing import sse
@@ -39,10 +40,15 @@ _DELTA = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
     b'"delta":{"type":"%b","%b":%b}}\n\n'
 )
-_TEXT_FRAME = (
-    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
-    b'"delta":{"type":"text_delta","text":%%b}}\n\n'
-)
+_Delta: TypeAlias = ir.TextDelta | ir.ReasoningDelta | ir.ArgumentsDelta
+
+_FIELDS: Mapping[type[_Delta], tuple[bytes, bytes]] = {
+    ir.TextDelta: (b"text_delta", b"text"),
+    ir.ReasoningDelta: (b"thinking_delta", b"thinking"),
+    ir.ArgumentsDelta: (b"input_json_delta", b"partial_json"),
+}
+"""By event: the type of its delta, and that delta's one member."""
+
 _STOP = b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n'
 
 
@@ -82,10 +88,11 @@ class StreamEncoder:
         self._current: _Block | None = None
         self._waiting: dict[int, list[ir.BlockEvent]] = {}
         self._said = -1
+        self._kind: type[_Delta] = ir.TextDelta
         self._frame = b""
 
     def encode(self, event: ir.Event) -> bytes:
-        if type(event) is ir.TextDelta and event.index == self._said and event.text:
+        if isinstance(event, self._kind) and event.index == self._said and event.text:
             return self._frame % write(event.text)
         self._said = -1
         match event:
@@ -210,9 +217,7 @@ class StreamEncoder:
         if not text:
             return b""
         out = self._open(block, {"type": "text", "text": ""})
-        out += self._delta(block, b"text_delta", b"text", text)
-        # What comes after it is most often more of the same.
-        self._said, self._frame = block.index, _TEXT_FRAME % block.number
+        out += self._more(block, ir.TextDelta, text)
         waiting, block.citations = block.citations, []
         return out + b"".join(self._cite(block, citation) for citation in waiting)
 
@@ -230,7 +235,7 @@ class StreamEncoder:
         if not text:
             return b""
         out = self._open(block, {"type": "thinking", "thinking": "", "signature": ""})
-        return out + self._delta(block, b"thinking_delta", b"thinking", text)
+        return out + self._more(block, ir.ReasoningDelta, text)
 
     def _end_of_thought(self, block: _Block) -> bytes:
         """A thought that has neither text nor proof was none."""
@@ -250,7 +255,7 @@ class StreamEncoder:
             return b""
         if not text:
             return b""
-        return self._call(block) + self._delta(block, b"input_json_delta", b"partial_json", text)
+        return self._call(block) + self._more(block, ir.ArgumentsDelta, text)
 
     def _call(self, block: _Block) -> bytes:
         """The start of a call, unless it is written; its proof comes in a thought before it."""
@@ -280,6 +285,12 @@ class StreamEncoder:
         block.number = self._next
         self._next += 1
         return _event("content_block_start", index=block.number, content_block=shape)
+
+    def _more(self, block: _Block, kind: type[_Delta], text: str) -> bytes:
+        """A delta of a block that is open; what comes after it is most often more of the same."""
+        self._said, self._kind = block.index, kind
+        self._frame = _DELTA % (block.number, *_FIELDS[kind], b"%b")
+        return self._frame % write(text)
 
     def _delta(self, block: _Block, kind: bytes, field: bytes, text: str) -> bytes:
         return _DELTA % (block.number, kind, field, write(text))

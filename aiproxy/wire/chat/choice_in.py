@@ -87,14 +87,16 @@ class ChoiceReader:
     One answer's deltas in, its events out; they are added to `out`.
 
     leftovers: where proofs are noted that nobody reads. finish: its finish reason, None until it
-    came.
+    came. is_named: whether the last delta named the call that it belongs to.
     """
 
     def __init__(self, leftovers: Leftovers) -> None:
         self.finish: str | None = None
+        self.is_named = False
         self._leftovers = leftovers
         self._seed = ""
         self._calls = _Calls()
+        self._growing = _Call()
         self._blocks = 0
         self._prose: ir.Part | None = None
         self._prose_block = -1
@@ -113,6 +115,11 @@ class ChoiceReader:
             self._logprobs(choice, out)
         if choice.finish_reason:
             self.finish = choice.finish_reason
+
+    def note(self, event: ir.BlockEvent) -> None:
+        """An event like the last one, which nobody has read from its message."""
+        if type(event) is ir.ArgumentsDelta:
+            self._growing.pieces.append(event.text)
 
     def close(self, out: list[ir.BlockEvent]) -> ir.StopReason:
         """
@@ -164,6 +171,7 @@ class ChoiceReader:
             self._stop_prose(out)
             index = self._next_block()
             out += (ir.BlockStarted(index, image), ir.BlockStopped(index))
+        self.is_named = False
         for fragment in delta.tool_calls or ():
             self._fragment(fragment, out)
         if delta.function_call is not None:
@@ -217,7 +225,8 @@ class ChoiceReader:
         text = arguments_text(function.arguments)
         if custom is not None:
             text = custom.input or ""
-        call = self._calls.of(fragment, name)
+        call = self._growing = self._calls.of(fragment, name)
+        self.is_named = bool(name or fragment.id)
         if call.stopped:
             return
         call.id = call.id or fragment.id or ""

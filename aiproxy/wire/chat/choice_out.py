@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiproxy import ir
 from aiproxy.wire import jsontext
@@ -12,6 +12,8 @@ from aiproxy.wire.chat.message_out import google_content
 from aiproxy.wire.chat.reply import logprobs_member
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.losses import Losses, feature_name
+
+_Delta: TypeAlias = ir.TextDelta | ir.ReasoningDelta | ir.ArgumentsDelta
 
 
 class _Channel:
@@ -61,8 +63,7 @@ class ChoiceWriter:
     One answer's chunks.
 
     head, tail: what stands around each delta. losses: where what cannot be said is noted.
-    saying: the block whose next text may go out as it is between `text_head` and `text_tail`, once
-    it is added to `lengths`; -1 for none.
+    saying: the block whose next delta of this `kind` goes out through `more`; -1 for none.
     """
 
     def __init__(self, head: bytes, tail: bytes, losses: Losses) -> None:
@@ -78,12 +79,13 @@ class ChoiceWriter:
         self._text_proof = False
         self._details = 0
         self._images = 0
-        self.lengths: dict[int, int] = {}
+        self._lengths: dict[int, int] = {}
         self._citations: list[tuple[int, ir.Citation]] = []
         self._logprobs: list[tuple[int, tuple[ir.Logprob, ...]]] = []
         self._refusals: set[int] = set()
         self.saying = -1
-        self.text_head, self.text_tail = head + b'{"content":', b"}" + tail
+        self.kind: type[_Delta] = ir.TextDelta
+        self._before = self._after = b""
 
     def begin(self) -> bytes:
         return self._chunk({"role": "assistant", "content": ""})
@@ -114,6 +116,14 @@ class ChoiceWriter:
                 assert_never(event)
         return b""
 
+    def more(self, text: str) -> bytes:
+        """The same kind of delta as the last one, with another text that is not empty."""
+        if self.kind is ir.TextDelta:
+            self._lengths[self.saying] += len(text)
+        elif self.kind is ir.ReasoningDelta:
+            self._thoughts[self.saying].append(text)
+        return self._before + jsontext.write(text) + self._after
+
     def end(self, stop: ir.StopReason) -> bytes:
         """What is left, and the finish reason."""
         finish = counting.finish_of(stop, bool(self._calls))
@@ -129,8 +139,8 @@ class ChoiceWriter:
         """All citations at once, where OpenAI has them: clients merge such lists by position."""
         entries: list[dict[str, Any]] = []
         for index, citation in self._citations:
-            offset = sum(length for at, length in self.lengths.items() if at < index)
-            length = self.lengths.get(index, 0)
+            offset = sum(length for at, length in self._lengths.items() if at < index)
+            length = self._lengths.get(index, 0)
             entry = message_parts.citation_entry(citation, offset, length, self._losses)
             if entry is not None:
                 entries.append({"index": len(entries), **entry})
@@ -186,11 +196,17 @@ class ChoiceWriter:
     def _said(self, channel: _Channel, index: int, text: str) -> bytes:
         now = channel.add(index, text)
         if channel is self._text:
-            self.lengths[index] = self.lengths.get(index, 0) + len(text)
+            self._lengths[index] = self._lengths.get(index, 0) + len(text)
             if now:
-                # What comes after it is most often more of the same.
-                self.saying = index
+                self._repeats(ir.TextDelta, index, b'{"content":', b"}")
+        elif now and channel is self._thought:
+            self._repeats(ir.ReasoningDelta, index, b'{"reasoning_content":', b"}")
         return self._chunk({channel.field: now}) if now else b""
+
+    def _repeats(self, kind: type[_Delta], index: int, before: bytes, after: bytes) -> None:
+        """What comes next is most often more of the same: such a text stands between these."""
+        self.kind, self.saying = kind, index
+        self._before, self._after = self._head + before, after + self._tail
 
     def _stop(self, index: int) -> bytes:
         if index in self._empty_calls:
@@ -239,6 +255,9 @@ class ChoiceWriter:
         if not text:
             return b""
         self._empty_calls.discard(index)
+        field = (b"custom", b"input") if index in self._custom else (b"function", b"arguments")
+        before = b'{"tool_calls":[{"index":%d,"%b":{"%b":' % (self._calls[index], *field)
+        self._repeats(ir.ArgumentsDelta, index, before, b"}}]}")
         return self._call_chunk(index, text, {})
 
     def _call_chunk(self, index: int, text: str, extra: dict[str, Any]) -> bytes:

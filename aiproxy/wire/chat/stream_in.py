@@ -46,7 +46,17 @@ class StreamDecoder:
         self._refrain = Refrain()
 
     def feed(self, message: sse.Message) -> Sequence[ir.Event]:
-        return self._refrain.again(message) or self._refrain.learn(message, self._decode(message))
+        again = self._refrain.again(message)
+        if again:
+            self._first.note(again[0])
+            return again
+        events = self._decode(message)
+        if self._first.is_named:
+            # Whose arguments these are depends on those before, too.
+            self._refrain.forget()
+        else:
+            self._refrain.learn(message, events)
+        return events
 
     def _decode(self, message: sse.Message) -> Sequence[ir.Event]:
         if self._ended:

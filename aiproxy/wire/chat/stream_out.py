@@ -39,10 +39,8 @@ class StreamEncoder:
 
     def encode(self, event: ir.Event) -> bytes:
         first = self._first
-        if type(event) is ir.TextDelta and event.index == first.saying and event.text:
-            # Most of what there is to say: without another call.
-            first.lengths[event.index] += len(event.text)
-            return first.text_head + jsontext.write(event.text) + first.text_tail
+        if isinstance(event, first.kind) and event.index == first.saying and event.text:
+            return first.more(event.text)
         match event:
             case ir.ReasoningDelta() | ir.ArgumentsDelta():
                 return first.write(event)
