@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
+from operator import or_
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -182,22 +183,51 @@ def read_closely(
     Raises: what `read` raises.
     """
     struct: Any = shape
-    closed: type[T] = _closed(struct)
-    try:
-        return _read(body, closed), None
-    except _TROUBLE:
-        value = read(body, shape)
+    value: T | None = try_read(body, _closed(struct))
+    if value is not None:
+        return value, None
+    value = read(body, shape)
     return value, extras_of(wire, body, frozenset(struct.__struct_encode_fields__))
 
 
 @cache
 def _closed(shape: Any) -> Any:
     """`shape` without tolerance for members that it does not know."""
-    return msgspec.defstruct(shape.__name__, (), bases=(shape,), forbid_unknown_fields=True)
+    return msgspec.defstruct(
+        shape.__name__, (), bases=(shape,), forbid_unknown_fields=True, gc=False
+    )
+
+
+def one_of(shapes: Mapping[str, type[msgspec.Struct]], *besides: str) -> Any:
+    """
+    A type of the objects whose `type` is one of the keys, with the members of that key's shape.
+
+    They may have these members besides, as `Raw`, and no others.
+    """
+    return reduce(or_, (_tagged(kind, shape, besides) for kind, shape in shapes.items()))
+
+
+def _tagged(kind: str, shape: type[msgspec.Struct], besides: tuple[str, ...]) -> Any:
+    fields = [
+        (field.encode_name, field.type, msgspec.field(default=field.default))
+        for field in msgspec.structs.fields(shape)
+        if field.encode_name != "type"
+    ]
+    more = [(name, msgspec.Raw, msgspec.Raw()) for name in besides]
+    return msgspec.defstruct(
+        shape.__name__,
+        (*fields, *more),
+        tag_field="type",
+        tag=kind,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
 
 
 def extras_of(wire: str, body: bytes | JSON, known: frozenset[str]) -> Extras | None:
     """The members of the object `body` that are not `known` (and not null), in order."""
+    if not body:
+        return None
     members = try_read(body, dict[str, msgspec.Raw]) or {}
     rest = tuple((key, copied(value)) for key, value in members.items() if key not in known)
     kept = tuple((key, value) for key, value in rest if given(value))

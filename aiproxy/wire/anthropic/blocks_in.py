@@ -8,7 +8,7 @@ part stands for becomes `Opaque`; both come out again unchanged when the target 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -36,27 +36,50 @@ _SIGNS_CALLS = "gemini"
 """The only vendor whose proofs belong to tool calls; on this wire they come as empty thoughts."""
 
 
+Content: TypeAlias = str | list[Any]
+"""What `shapes.PlainMessage` makes of a message's content."""
+
+
 def parts_of(blocks: Sequence[ir.JSON], read: Reader) -> tuple[ir.Part, ...]:
     """The parts of one message. Raises: what `read` raises."""
     return _with_call_proofs([part_of(block, read) for block in blocks])
 
 
-def content_of(content: ir.JSON, read: Reader) -> tuple[ir.Part, ...]:
+def content_of(content: ir.JSON | Content, read: Reader) -> tuple[ir.Part, ...]:
     """The parts of a string or a list of blocks. Raises: what `read` raises."""
+    if isinstance(content, str):
+        return (ir.Text(content),) if content else ()
+    if isinstance(content, list):
+        return _with_call_proofs([_plain_part(block, read) for block in content])
     if not given(content):
         return ()
     if bytes(content).lstrip()[:1] == b'"':
-        text = read(content, str)
-        return (ir.Text(text),) if text else ()
+        return content_of(read(content, str), read)
     return parts_of(read(content, list[msgspec.Raw]), read)
 
 
 def part_of(block: ir.JSON, read: Reader) -> ir.Part:
     """One block. Raises: what `read` raises."""
     kind = read(block, shapes.Typed).type or ""
-    reading = _READERS.get(kind)
-    part = reading(block, read) if reading is not None else None
+    if kind == "redacted_thinking":
+        data = read(block, shapes.RedactedBlock).data
+        return ir.Reasoning("", proofs.untagged(data, FAMILY, redacted=True))
+    known = _READERS.get(kind)
+    if known is None:
+        return opaque(kind, block)
+    shape, reading = known
+    part = reading(*read_closely(NAME, block, shape, read), read)
     return part if part is not None else opaque(kind, block)
+
+
+def _plain_part(block: Any, read: Reader) -> ir.Part:
+    """The same for a block of a `shapes.PlainMessage` or `shapes.PlainSystem`."""
+    _, reading = _READERS[block.__struct_config__.tag or block.type]
+    marked = block.cache_control
+    extras = _extras({"cache_control": copied(marked)}) if given(marked) else None
+    part = reading(block, extras, read)
+    assert part is not None
+    return part
 
 
 def opaque(kind: str, block: ir.JSON) -> ir.Opaque:
@@ -77,8 +100,7 @@ def web_citation(cited: shapes.Cited | None) -> ir.Citation | None:
     return ir.Citation(cited.url, cited.title or "", quote=cited.cited_text or "")
 
 
-def _text(block: ir.JSON, read: Reader) -> ir.Part:
-    shape, extras = read_closely(NAME, block, shapes.TextBlock, read)
+def _text(shape: shapes.TextBlock, extras: ir.Extras | None, read: Reader) -> ir.Part:
     if extras is None and not given(shape.citations):
         return ir.Text(shape.text)
     fields = _fields(extras)
@@ -90,16 +112,16 @@ def _text(block: ir.JSON, read: Reader) -> ir.Part:
     return ir.Text(shape.text, tuple(cited), extras=_extras(fields))
 
 
-def _image(block: ir.JSON, read: Reader) -> ir.Part | None:
-    shape, extras = read_closely(NAME, block, shapes.ImageBlock, read)
+def _image(shape: shapes.ImageBlock, extras: ir.Extras | None, read: Reader) -> ir.Part | None:
     source = _source(shape.source, read)
     if source is None or isinstance(source, ir.PlainText):
         return None
     return ir.Media("image", source, extras=extras)
 
 
-def _document(block: ir.JSON, read: Reader) -> ir.Part | None:
-    shape, extras = read_closely(NAME, block, shapes.DocumentBlock, read)
+def _document(
+    shape: shapes.DocumentBlock, extras: ir.Extras | None, read: Reader
+) -> ir.Part | None:
     source = _source(shape.source, read)
     if source is None:
         return None
@@ -123,28 +145,22 @@ def _source(value: ir.JSON, read: Reader) -> ir.Source | None:
             return None
 
 
-def _thinking(block: ir.JSON, read: Reader) -> ir.Part:
-    shape, extras = read_closely(NAME, block, shapes.ThinkingBlock, read)
+def _thinking(shape: shapes.ThinkingBlock, extras: ir.Extras | None, read: Reader) -> ir.Part:
     return ir.Reasoning(shape.thinking or "", proof_of(shape.signature), extras=extras)
 
 
-def _redacted(block: ir.JSON, read: Reader) -> ir.Part:
-    shape = read(block, shapes.RedactedBlock)
-    return ir.Reasoning("", proofs.untagged(shape.data, FAMILY, redacted=True))
-
-
-def _tool_use(block: ir.JSON, read: Reader) -> ir.Part:
-    shape, extras = read_closely(NAME, block, shapes.ToolUseBlock, read)
+def _tool_use(shape: shapes.ToolUseBlock, extras: ir.Extras | None, read: Reader) -> ir.Part:
     arguments = text_of(shape.input) if given(shape.input) else "{}"
+    if extras is None:
+        return ir.ToolCall(shape.id, shape.name, arguments)
     fields = _fields(extras)
     if "caller" in fields and try_read(fields["caller"], dict[str, object]) == _CALLED_BY_MODEL:
         del fields["caller"]
     return ir.ToolCall(shape.id, shape.name, arguments, extras=_extras(fields))
 
 
-def _tool_result(block: ir.JSON, read: Reader) -> ir.Part:
+def _tool_result(shape: shapes.ToolResultBlock, extras: ir.Extras | None, read: Reader) -> ir.Part:
     """What is neither text nor medium in a result is shown as text, and kept in the extras."""
-    shape, extras = read_closely(NAME, block, shapes.ToolResultBlock, read)
     fields = _fields(extras)
     content: list[ir.Part] = []
     for part in content_of(shape.content, read):
@@ -159,15 +175,15 @@ def _tool_result(block: ir.JSON, read: Reader) -> ir.Part:
     )
 
 
-_READERS: Mapping[str, Callable[[ir.JSON, Reader], ir.Part | None]] = {
-    "text": _text,
-    "image": _image,
-    "document": _document,
-    "thinking": _thinking,
-    "redacted_thinking": _redacted,
-    "tool_use": _tool_use,
-    "tool_result": _tool_result,
+_READERS: Mapping[str, tuple[Any, Callable[[Any, ir.Extras | None, Reader], ir.Part | None]]] = {
+    "text": (shapes.TextBlock, _text),
+    "image": (shapes.ImageBlock, _image),
+    "document": (shapes.DocumentBlock, _document),
+    "thinking": (shapes.ThinkingBlock, _thinking),
+    "tool_use": (shapes.ToolUseBlock, _tool_use),
+    "tool_result": (shapes.ToolResultBlock, _tool_result),
 }
+"""By kind: the shape of a block, and what makes a part of it and of what it has besides."""
 
 
 def _with_call_proofs(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
@@ -176,6 +192,8 @@ def _with_call_proofs(parts: Sequence[ir.Part]) -> tuple[ir.Part, ...]:
 
     Such a thought stands directly before its call, or behind it when marked as late.
     """
+    if not any(isinstance(part, ir.Reasoning) for part in parts):
+        return tuple(parts)
     out: list[ir.Part] = []
     for part in parts:
         before = out[-1] if out else None

@@ -15,7 +15,16 @@ from aiproxy.wire.anthropic.shapes import NAME
 from aiproxy.wire.anthropic.vendortools import vendor_tool
 from aiproxy.wire.contract import Head
 from aiproxy.wire.hosted import scope_of
-from aiproxy.wire.jsontext import copied, extras_of, given, peek, raw, read_closely, read_request
+from aiproxy.wire.jsontext import (
+    copied,
+    extras_of,
+    given,
+    peek,
+    raw,
+    read_closely,
+    read_request,
+    try_read,
+)
 
 T = TypeVar("T")
 
@@ -29,6 +38,8 @@ _CHOICES: Mapping[str, ir.ToolChoice] = {
     "any": ir.ToolChoice("any"),
     "none": ir.ToolChoice("none"),
 }
+
+_EFFORTS: Mapping[str, ir.Effort] = {effort: effort for effort in get_args(ir.Effort)}
 
 _PARTLY = (("output_config", shapes.OutputConfig), ("metadata", shapes.MetadataShape))
 """Objects of which a part is understood; the rest of each goes into the extras."""
@@ -64,9 +75,9 @@ def decode_request(body: bytes, path: str) -> ir.Request:
         wire=NAME,
         model=shape.model,
         stream=shape.stream is True,
-        turns=tuple(_turn(at, message) for at, message in enumerate(shape.messages)),
-        instructions=_at("system", lambda: content_of(shape.system, read_request)),
-        tools=tuple(_tool(at, tool) for at, tool in enumerate(shape.tools or ())),
+        turns=tuple([_turn(at, message) for at, message in enumerate(shape.messages)]),
+        instructions=_system(shape.system),
+        tools=tuple([_tool(at, tool) for at, tool in enumerate(shape.tools or ())]),
         tool_choice=_choice(choice),
         parallel_tool_calls=_parallel(choice),
         max_output_tokens=shape.max_tokens,
@@ -82,23 +93,36 @@ def decode_request(body: bytes, path: str) -> ir.Request:
 
 def _turn(at: int, message: ir.JSON) -> ir.Turn:
     where = f"messages[{at}]"
-    shape, extras = _at(
-        where, lambda: read_closely(NAME, message, shapes.MessageShape, read_request)
-    )
+    shape: shapes.PlainMessage | shapes.MessageShape | None
+    shape, extras = try_read(message, shapes.PlainMessage), None
+    if shape is None:
+        shape, extras = _at(
+            where, lambda: read_closely(NAME, message, shapes.MessageShape, read_request)
+        )
     role: ir.Role
     match shape.role:
         case "user" | "assistant" | "system" | "developer":
             role = shape.role
         case _:
             raise BadRequest(f"unknown role at {where}.role", param=f"{where}.role")
-    if not given(shape.content):
+    content = shape.content
+    if isinstance(content, msgspec.Raw) and not given(content):
         raise BadRequest(f"no content at {where}", param=f"{where}.content")
-    parts = _at(f"{where}.content", lambda: content_of(shape.content, read_request))
+    parts = _at(f"{where}.content", lambda: content_of(content, read_request))
     return ir.Turn(role, parts, extras)
+
+
+def _system(value: ir.JSON) -> tuple[ir.Part, ...]:
+    plain = try_read(value, shapes.PlainSystem) if value else None
+    content = value if plain is None else plain
+    return _at("system", lambda: content_of(content, read_request))
 
 
 def _tool(at: int, tool: ir.JSON) -> ir.Tool | ir.HostedTool:
     where = f"tools[{at}]"
+    plain = try_read(tool, shapes.PlainTool)
+    if plain is not None and (plain.type or "custom") == "custom":
+        return _own_tool(plain, None)
     kind = _at(where, lambda: read_request(tool, shapes.Typed)).type or "custom"
     if kind != "custom":
         own = vendor_tool(kind, tool)
@@ -107,7 +131,10 @@ def _tool(at: int, tool: ir.JSON) -> ir.Tool | ir.HostedTool:
         ours = next((word for word in _HOSTED_KINDS if kind.startswith(word)), kind)
         scope = scope_of(tool) if ours == "web_search" else ir.SearchScope()
         return ir.HostedTool(NAME, ours, copied(tool), scope)
-    shape, extras = _at(where, lambda: read_closely(NAME, tool, shapes.ToolShape, read_request))
+    return _own_tool(*_at(where, lambda: read_closely(NAME, tool, shapes.ToolShape, read_request)))
+
+
+def _own_tool(shape: shapes.ToolShape, extras: ir.Extras | None) -> ir.Tool:
     return ir.Tool(
         shape.name,
         shape.description or "",
@@ -138,7 +165,7 @@ def _thinking(
     shape: shapes.ThinkingShape | None, level: str | None, rest: dict[str, ir.JSON]
 ) -> ir.Thinking | None:
     """`rest` gets an effort that `ir.Thinking` cannot hold, and an unknown kind of thinking."""
-    effort: ir.Effort | None = next((e for e in get_args(ir.Effort) if e == level), None)
+    effort: ir.Effort | None = _EFFORTS.get(level or "")
     if level is not None and (effort in (None, "none") or (shape and shape.type == "disabled")):
         rest["output_config.effort"] = raw(level)
         effort = None
@@ -191,7 +218,7 @@ def _extras(
 
 
 def _object(value: ir.JSON, shape: type[T], where: str) -> T:
-    return _at(where, lambda: read_request(value if given(value) else msgspec.Raw(b"{}"), shape))
+    return _at(where, lambda: read_request(value, shape)) if given(value) else shape()
 
 
 def _at(where: str, read: Callable[[], T]) -> T:

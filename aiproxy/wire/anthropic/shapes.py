@@ -8,9 +8,11 @@ API reference, "Create a Message" and "Streaming Messages".
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
+
+from aiproxy.wire.jsontext import one_of
 
 NAME = "anthropic"
 FAMILY = "anthropic"
@@ -104,6 +106,46 @@ class MessageShape(Struct, gc=False):
     content: Raw
 
 
+class PlainText(TextBlock, forbid_unknown_fields=True, gc=False):
+    """A text with nothing in it that is not read, but for the mark that any block may have."""
+
+    type: Literal["text"]
+    cache_control: Raw = Raw()
+
+
+class _PlainResult(Struct, gc=False):
+    tool_use_id: str
+    content: str | list[PlainText] = ""
+    is_error: bool | None = None
+
+
+_PLAIN_BLOCK = one_of(
+    {
+        "text": TextBlock,
+        "thinking": ThinkingBlock,
+        "tool_use": ToolUseBlock,
+        "tool_result": _PlainResult,
+    },
+    "cache_control",
+)
+"""The same of blocks in general; a single kind among them would not be asked for its name."""
+
+
+class PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
+    """
+    A message of blocks of which most conversations consist, with nothing in them that is not read.
+
+    What is not one is read as `MessageShape`, and each of its blocks for itself.
+    """
+
+    role: str
+    content: str | list[_PLAIN_BLOCK]  # type: ignore[valid-type]
+
+
+PlainSystem: Any = str | list[PlainText]
+"""What a `system` is most often."""
+
+
 class ToolShape(Struct, gc=False):
     """A tool of the client's own: `type` is absent or "custom"."""
 
@@ -112,6 +154,10 @@ class ToolShape(Struct, gc=False):
     description: str | None = None
     input_schema: Raw = Raw()
     strict: bool | None = None
+
+
+class PlainTool(ToolShape, forbid_unknown_fields=True, gc=False):
+    """The same with nothing in it that is not read."""
 
 
 class ToolChoiceShape(Struct, gc=False):
