@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
@@ -17,8 +16,6 @@ _ROLES: Mapping[str, ir.Role] = {
     "user": "user",
     "assistant": "assistant",
 }
-_KNOWN = frozenset(shapes.Message.__struct_fields__)
-_CALL_FIELDS = frozenset(shapes.Call.__struct_fields__)
 _REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_details")
 
 
@@ -29,26 +26,26 @@ def turn(at: int, body: ir.JSON) -> ir.Turn:
     Shape: {"role", "content": text or parts, "tool_calls", "tool_call_id", "name", ...}
     Raises: BadRequest.
     """
-    message = jsontext.read_request(body, shapes.Message)
+    message, rest = jsontext.read_closely(NAME, body, shapes.Message, jsontext.read_request)
+    extras = _telling(rest)
     if message.role == "tool":
-        return _answered(message, body, message.tool_call_id or "", frozenset({"name"}))
+        return _answered(message, message.tool_call_id or "", extras)
     if message.role == "function":
         name = jsontext.read_request(body, shapes.Named).name or ""
-        return _answered(message, body, name, frozenset({"name"}))
+        return _answered(message, name, extras)
     role = _ROLES.get(message.role)
     if role is None:
         where = f"messages[{at}].role"
         raise BadRequest(f"{where}: {message.role!r} is no role of a message", param=where)
     parts = tuple(_spoken(message) if role == "assistant" else _content(message.content))
-    return ir.Turn(role, parts, _extras(body, _KNOWN))
+    return ir.Turn(role, parts, extras)
 
 
-def _answered(
-    message: shapes.Message, body: ir.JSON, call_id: str, known: frozenset[str]
-) -> ir.Turn:
+def _answered(message: shapes.Message, call_id: str, extras: ir.Extras | None) -> ir.Turn:
     """A tool's message. Its name is dropped: it is known from the call."""
     parts = tuple(_content(message.content))
-    extras = _extras(body, _KNOWN | known)
+    if extras is not None:
+        extras = _of([field for field in extras.fields if field[0] != "name"])
     return ir.Turn("user", (ir.ToolResult(call_id, parts, extras=extras),))
 
 
@@ -88,14 +85,17 @@ def _reasoning(message: shapes.Message) -> Iterator[ir.Reasoning]:
     Those that this proxy wrote bear proofs, and each is whole in its own detail. All others have
     no proof that any vendor could check: they keep the fields they came in.
     """
+    given = [name for name in _REASONING_FIELDS if jsontext.given(getattr(message, name))]
+    if not given:
+        return
     own = list(_own_details(message.reasoning_details))
     if own:
         yield from own
         return
     fields = tuple(
         (name, jsontext.copied(value))
-        for name in _REASONING_FIELDS
-        if jsontext.given(value := getattr(message, name)) and bytes(value) not in (b"[]", b'""')
+        for name in given
+        if bytes(value := getattr(message, name)) not in (b"[]", b'""')
     )
     if fields:
         texts = (jsontext.try_read(value, str) for _, value in fields[:2])
@@ -104,6 +104,8 @@ def _reasoning(message: shapes.Message) -> Iterator[ir.Reasoning]:
 
 
 def _own_details(details: ir.JSON) -> Iterator[ir.Reasoning]:
+    if not jsontext.given(details):
+        return
     for detail in jsontext.try_read(details, list[shapes.Detail]) or ():
         tag = detail.signature or detail.data or ""
         if tag.startswith(proofs.MARK):
@@ -112,8 +114,8 @@ def _own_details(details: ir.JSON) -> Iterator[ir.Reasoning]:
 
 
 def _call(body: ir.JSON) -> ir.ToolCall:
-    call = jsontext.read_request(body, shapes.Call)
-    extras = _extras(body, _CALL_FIELDS)
+    call, rest = jsontext.read_closely(NAME, body, shapes.Call, jsontext.read_request)
+    extras = _telling(rest)
     proof = google_proof(call.extra_content)
     if call.custom is not None:
         name, text = call.custom.name or "", call.custom.input or ""
@@ -158,6 +160,9 @@ def _content(content: str | list[ir.JSON] | None) -> Iterator[ir.Part]:
 
 
 def _part(body: ir.JSON) -> ir.Part:
+    plain = jsontext.try_read(body, shapes.PlainText)
+    if plain is not None:
+        return ir.Text(plain.text or "")
     named = jsontext.read_request(body, shapes.PartType)
     read = _PARTS.get(named.type or "")
     if read is None:
@@ -238,11 +243,16 @@ _PARTS: Mapping[str, Callable[[shapes.Part, ir.JSON], ir.Part]] = {
 
 
 def _extras(body: ir.JSON, known: frozenset[str]) -> ir.Extras | None:
-    """What is left of an object, without fields that say nothing (`annotations: []`)."""
-    extras = jsontext.extras_of(NAME, body, known)
+    """What is left of an object."""
+    return _telling(jsontext.extras_of(NAME, body, known))
+
+
+def _telling(extras: ir.Extras | None) -> ir.Extras | None:
+    """`extras` without fields that say nothing (`annotations: []`)."""
     if extras is None:
         return None
-    fields: tuple[tuple[str, Any], ...] = tuple(
-        field for field in extras.fields if bytes(field[1]) != b"[]"
-    )
-    return ir.Extras(NAME, fields) if fields else None
+    return _of([field for field in extras.fields if bytes(field[1]) != b"[]"])
+
+
+def _of(fields: Sequence[tuple[str, ir.JSON]]) -> ir.Extras | None:
+    return ir.Extras(NAME, tuple(fields)) if fields else None

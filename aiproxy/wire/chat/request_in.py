@@ -16,8 +16,6 @@ from aiproxy.wire.hosted import scope_of
 SEARCH = "web_search"
 """The one tool of the vendor's that Chat has, as a member of the request."""
 
-_KNOWN = frozenset(shapes.Request.__struct_fields__)
-_TOOL_FIELDS = frozenset(shapes.Tool.__struct_fields__)
 _EFFORTS: dict[str, ir.Effort] = {effort: effort for effort in get_args(ir.Effort)}
 _FORMATS: dict[str, Literal["text", "json_object", "json_schema"]] = {
     "text": "text",
@@ -46,7 +44,7 @@ def decode_request(body: bytes, path: str) -> ir.Request:
     Raises: BadRequest, naming the field at fault.
     Source: OpenAI API reference, Create chat completion; fields of compatible vendors are extras.
     """
-    asked = jsontext.read_request(body, shapes.Request)
+    asked, extras = jsontext.read_closely(NAME, body, shapes.Request, jsontext.read_request)
     if not asked.messages:
         raise BadRequest("messages: at least one is required", param="messages")
     output_format, format_extras = _output_format(asked.response_format)
@@ -55,7 +53,7 @@ def decode_request(body: bytes, path: str) -> ir.Request:
         wire=NAME,
         model=_model(asked.model),
         stream=bool(asked.stream),
-        turns=tuple(message_in.turn(at, message) for at, message in enumerate(asked.messages)),
+        turns=tuple([message_in.turn(at, message) for at, message in enumerate(asked.messages)]),
         tools=tuple(_tools(asked)),
         tool_choice=_tool_choice(asked.tool_choice) or _tool_choice(asked.function_call),
         parallel_tool_calls=asked.parallel_tool_calls,
@@ -71,7 +69,7 @@ def decode_request(body: bytes, path: str) -> ir.Request:
         cache_key=asked.prompt_cache_key or "",
         include_usage=asked.stream_options is not None
         and asked.stream_options.include_usage is True,
-        extras=_extras(body, format_extras + effort_extras + _second_user(asked)),
+        extras=_with(extras, format_extras + effort_extras + _second_user(asked)),
     )
 
 
@@ -92,10 +90,11 @@ def _first(one: int | None, other: int | None) -> int | None:
     return other if one is None else one
 
 
-def _extras(body: bytes, more: tuple[tuple[str, ir.JSON], ...]) -> ir.Extras | None:
-    extras = jsontext.extras_of(NAME, body, _KNOWN)
+def _with(extras: ir.Extras | None, more: tuple[tuple[str, ir.JSON], ...]) -> ir.Extras | None:
+    if not more:
+        return extras
     fields = (extras.fields if extras is not None else ()) + more
-    return ir.Extras(NAME, fields) if fields else None
+    return ir.Extras(NAME, fields)
 
 
 def _sampling(asked: shapes.Request) -> ir.Sampling:
@@ -154,8 +153,7 @@ def _tools(asked: shapes.Request) -> Iterator[ir.Tool | ir.HostedTool]:
 
 
 def _tool(body: ir.JSON) -> ir.Tool | ir.HostedTool:
-    tool = jsontext.read_request(body, shapes.Tool)
-    extras = jsontext.extras_of(NAME, body, _TOOL_FIELDS)
+    tool, extras = jsontext.read_closely(NAME, body, shapes.Tool, jsontext.read_request)
     if tool.function is not None:
         return _function(tool.function, extras)
     if tool.custom is not None:

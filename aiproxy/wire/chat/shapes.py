@@ -7,6 +7,8 @@ in several ways: an odd one must not spoil the rest.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Raw, Struct
 
 ABSENT = Raw()
@@ -88,6 +90,13 @@ class Part(Struct, gc=False):
 
 class PartType(Struct, gc=False):
     type: str | None = None
+
+
+class PlainText(Struct, forbid_unknown_fields=True, gc=False):
+    """A text part with nothing besides."""
+
+    type: Literal["text"]
+    text: str | None = None
 
 
 class Thought(Struct, gc=False):
