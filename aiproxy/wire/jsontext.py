@@ -198,6 +198,17 @@ def _closed(shape: Any) -> Any:
     )
 
 
+@cache
+def closed_over(names: frozenset[str], **shapes: Any) -> Any:
+    """
+    A type of the objects that have none but these members, as `Raw`.
+
+    shapes: other types than that, by member.
+    """
+    fields = [(name, shapes.get(name, msgspec.Raw), None) for name in sorted(names)]
+    return msgspec.defstruct("Closed", fields, forbid_unknown_fields=True, gc=False)
+
+
 def one_of(shapes: Mapping[str, type[msgspec.Struct]], *besides: str) -> Any:
     """
     A type of the objects whose `type` is one of the keys, with the members of that key's shape.

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from aiproxy.ir import JSON, Extras
-from aiproxy.wire.jsontext import copied, try_read
+from aiproxy.wire.jsontext import closed_over, copied, try_read
 
 MAX_FIELDS = 64
 
@@ -26,7 +26,7 @@ class Leftovers:
 
     def note(self, value: bytes | JSON, known: frozenset[str]) -> None:
         """The members of an object that are not `known` and say something."""
-        if not value:
+        if not value or try_read(value, closed_over(known)) is not None:
             return
         for name, member in (try_read(value, dict[str, msgspec.Raw]) or {}).items():
             if name not in known:

@@ -20,6 +20,9 @@ from aiproxy.wire.jsontext import write
 
 _Delta: TypeAlias = ir.TextDelta | ir.ArgumentsDelta | ir.ReasoningDelta | ir.RefusalDelta
 
+_NEVER = 1 << 62
+"""No message is so long."""
+
 _read_text = msgspec.json.Decoder(str).decode
 
 
@@ -31,6 +34,10 @@ class Refrain:
     _kind: type[_Delta]
 
     def __init__(self) -> None:
+        self._before = self._after = b'"'
+        self._kind = ir.TextDelta
+        self._index = 0
+        self._name = ""
         self.forget()
 
     def again(self, message: sse.Message) -> Sequence[_Delta]:
@@ -73,8 +80,4 @@ class Refrain:
 
     def forget(self) -> None:
         """The next message is read the long way."""
-        self._before = self._after = b'"'
-        self._shortest = 1 << 62
-        self._kind = ir.TextDelta
-        self._index = 0
-        self._name = ""
+        self._shortest = _NEVER

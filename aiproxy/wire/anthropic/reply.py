@@ -21,6 +21,8 @@ from aiproxy.wire.names import derived_id, legal_id
 
 Block = dict[str, Any]
 
+_READ = known(ReplyShape) | BOOKS
+
 
 def decode_reply(status: int, body: bytes) -> ir.Reply:
     """
@@ -39,7 +41,7 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
     parts = parts_of(shape.content, read_reply)
     has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
     leftovers = Leftovers(NAME)
-    leftovers.note(body, known(ReplyShape) | BOOKS)
+    leftovers.note(body, _READ)
     return ir.Response(
         id=shape.id or "",
         model=shape.model or "",

@@ -33,6 +33,8 @@ def note_failure(leftovers: Leftovers, choice: shapes.Choice) -> None:
 
 def note_rest(leftovers: Leftovers, data: bytes) -> None:
     """The members of an answer or a chunk that nobody reads."""
+    if jsontext.try_read(data, shapes.BOOKS) is not None:
+        return
     leftovers.note(data, shapes.COMPLETION_BOOKS)
     whole = jsontext.try_read(data, shapes.Raws)
     for raw_choice in (whole and whole.choices) or ():

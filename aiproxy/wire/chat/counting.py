@@ -78,7 +78,10 @@ def decode_usage(usage: ir.JSON, x_groq: ir.JSON) -> ir.Usage | None:
 
 def _count(*values: int | float | None) -> int:
     """The first that is more than nothing."""
-    return next((int(value) for value in values if value and value > 0), 0)
+    for value in values:
+        if value and value > 0:
+            return int(value)
+    return 0
 
 
 def encode_usage(usage: ir.Usage | None) -> dict[str, object]:

@@ -11,6 +11,8 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
+from aiproxy.wire.jsontext import closed_over
+
 ABSENT = Raw()
 """Of fields that are rare in a stream: `is` tells faster than a look inside."""
 
@@ -380,6 +382,11 @@ MESSAGE_BOOKS = _known(Delta) | {
     "function_call",
 }
 """The same of a message. thought_signature: once more what `extra_content` holds."""
+
+_MESSAGE = closed_over(MESSAGE_BOOKS) | None
+_CHOICE = closed_over(CHOICE_BOOKS, message=_MESSAGE, delta=_MESSAGE)
+BOOKS = closed_over(COMPLETION_BOOKS, choices=list[_CHOICE] | None)  # type: ignore[valid-type]
+"""An answer that says nothing besides."""
 
 
 # ── errors ──
