@@ -36,15 +36,14 @@ def settled(turns: Iterable[Turn], wire: str = "") -> tuple[Turn, ...]:
     between a call and its result.
     """
     merged = _merged(turns, wire)
-    offered = _offers(merged)
     out: list[Turn] = []
-    for turn, offer in zip(merged, offered, strict=True):
+    for turn, offer in zip(merged, _offers(merged), strict=True):
         calls = [part for part in turn.parts if isinstance(part, ToolCall)]
         if turn.role == "assistant" and calls:
             out += [turn, Turn("user", offer.take(calls))]
         elif turn.role == "user":
-            out.append(_without_results(Turn("user", offer.rest(turn.parts), turn.extras)))
-        elif turn.parts:
+            out.append(_without_results(offer.rest(turn)))
+        else:
             out.append(_without_results(turn))
     return tuple(_merged([turn for turn in out if turn.parts], wire))
 
@@ -135,8 +134,7 @@ def _unproved(parts: Iterable[Part]) -> tuple[Part, ...]:
 
 
 def _merged(turns: Iterable[Turn], wire: str) -> list[Turn]:
-    # A run's parts are put together once: clients send thousands of turns of one role.
-    runs: list[tuple[Turn, list[Part]]] = []
+    runs: list[list[Turn]] = []
     for turn in turns:
         last = runs[-1][0] if runs else None
         if (
@@ -145,12 +143,16 @@ def _merged(turns: Iterable[Turn], wire: str) -> list[Turn]:
             and turn.role in ("user", "assistant")
             and _own(turn.extras, wire) == _own(last.extras, wire)
         ):
-            parts = runs[-1][1]
-            parts += turn.parts
-            runs[-1] = Turn(last.role, last.parts, last.extras or turn.extras), parts
+            runs[-1].append(turn)
         else:
-            runs.append((turn, list(turn.parts)))
-    return [Turn(turn.role, tuple(parts), turn.extras) for turn, parts in runs]
+            runs.append([turn])
+    return [run[0] if len(run) == 1 else _joined(run) for run in runs]
+
+
+def _joined(run: Sequence[Turn]) -> Turn:
+    """The turns as one: its parts are put together at once, for there may be thousands."""
+    extras = next((turn.extras for turn in run if turn.extras is not None), None)
+    return Turn(run[0].role, tuple([part for turn in run for part in turn.parts]), extras)
 
 
 def _own(extras: Extras | None, wire: str) -> Extras | None:
@@ -166,19 +168,22 @@ class _Offer:
 
     def take(self, calls: Iterable[ToolCall]) -> tuple[Part, ...]:
         """The answers of `calls`, which nobody else gets."""
-        answers = tuple(_answer(call, self._results.get(call.id)) for call in calls)
+        answers = tuple([_answer(call, self._results.get(call.id)) for call in calls])
         for answer in answers:
             self._taken.add(answer.call_id)
             self._results.pop(answer.call_id, None)
         return answers
 
-    def rest(self, parts: Iterable[Part]) -> tuple[Part, ...]:
-        """`parts` of the turn without what was taken."""
-        return tuple(
+    def rest(self, turn: Turn) -> Turn:
+        """`turn` without what was taken."""
+        if not self._taken:
+            return turn
+        kept = [
             part
-            for part in parts
+            for part in turn.parts
             if not (isinstance(part, ToolResult) and part.call_id in self._taken)
-        )
+        ]
+        return Turn(turn.role, tuple(kept), turn.extras)
 
 
 def _offers(turns: Sequence[Turn]) -> list[_Offer]:
@@ -203,7 +208,7 @@ def _answer(call: ToolCall, result: ToolResult | None) -> ToolResult:
 
 def _without_results(turn: Turn) -> Turn:
     """`turn` with the results that answer no call shown as what the user says."""
-    if not any(isinstance(part, ToolResult) for part in turn.parts):
+    if not [part for part in turn.parts if isinstance(part, ToolResult)]:
         return turn
     parts: list[Part] = []
     for part in turn.parts:

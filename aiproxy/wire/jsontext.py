@@ -37,6 +37,9 @@ _ESCAPE = re.compile(
 )
 """An escape: of a whole character beyond 16 bits, of half of one, or any other."""
 
+_FEW = 4
+"""Items of a list that are printed in one step."""
+
 _NULL = msgspec.Raw(b"null")
 
 _TROUBLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
@@ -143,7 +146,11 @@ def write_members(members: Mapping[str, Any]) -> bytes:
     The same for an object, each item of its lists in a step of its own.
 
     A thread gives way to others only between two steps, and a conversation may be megabytes long.
+    A few items are one step.
     """
+    lists = [value for value in members.values() if isinstance(value, list)]
+    if max(map(len, lists), default=0) <= _FEW:
+        return write(members)
     pieces = [b"{"]
     for name, value in members.items():
         pieces += (b"" if len(pieces) == 1 else b",", write(name), b":")

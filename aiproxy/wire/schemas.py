@@ -28,6 +28,18 @@ Members: TypeAlias = dict[str, ir.JSON]
 
 Edit: TypeAlias = Callable[[Members], Members]
 
+_OBJECT = msgspec.Raw(b'"object"')
+
+
+class _Root(msgspec.Struct, gc=False):
+    """What tells whether a schema is one of an object, plain and simple."""
+
+    type: ir.JSON = msgspec.Raw()
+    anyOf: ir.JSON = msgspec.Raw()
+    oneOf: ir.JSON = msgspec.Raw()
+    allOf: ir.JSON = msgspec.Raw()
+
+
 _COMBINING = ("anyOf", "oneOf", "allOf")
 _OF_ONE = frozenset(
     ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
@@ -74,11 +86,12 @@ def object_schema(schema: ir.JSON | None, losses: Losses) -> ir.JSON:
     if schema is None or not given(schema):
         return EMPTY
     refuse_deep(schema)
+    root = try_read(schema, _Root)
+    if root is not None and root.type == _OBJECT and not (root.anyOf or root.oneOf or root.allOf):
+        return schema
     members = _members(schema)
     if members is None:
         return EMPTY
-    if not any(name in members for name in _COMBINING) and _word(members.get("type")) == "object":
-        return schema
     if any(name in members for name in ("anyOf", "oneOf")):
         losses.approximated("tool-schema")
     merged: dict[str, Any] = {"type": "object"}

@@ -37,33 +37,35 @@ class MessageWriter:
 
     def carried(self, turn: ir.Turn) -> ir.Turn | None:
         """`turn` without what cannot be sent, None when nothing is left."""
-        parts = tuple(kept for part in turn.parts for kept in self._carried(part, turn.role))
+        carried = [self._carried(part, turn.role) for part in turn.parts]
+        parts = tuple([part for part in carried if part is not None])
         extras = turn.extras
         if extras is not None and not self._losses.extras(NAME, extras):
             extras = None
         return ir.Turn(turn.role, parts, extras) if parts or extras is not None else None
 
-    def _carried(self, part: ir.Part, role: ir.Role) -> Iterator[ir.Part]:
+    def _carried(self, part: ir.Part, role: ir.Role) -> ir.Part | None:
         match part:
-            case ir.Reasoning():
-                own = part.extras is not None and part.extras.wire == NAME
-                if own and part.proof is None:
-                    yield part
-                else:
-                    self._losses.dropped("reasoning")
-            case ir.Opaque() if part.wire != NAME and part.fallback:
-                self._losses.approximated(feature_name(part.kind))
-                yield ir.Text(part.fallback)
-            case ir.Opaque() if part.wire != NAME:
-                self._losses.dropped(feature_name(part.kind))
-            case ir.Text() if role in ("system", "developer") and self._is_attribution(part):
-                pass
+            case ir.Text():
+                is_left_out = role in ("system", "developer") and self._is_attribution(part)
+                return None if is_left_out else part
             case ir.ToolCall() if role != "assistant":
                 self._losses.dropped("tool-call")
             case ir.ToolResult() if role != "user":
                 self._losses.dropped("tool-result")
+            case ir.Reasoning():
+                own = part.extras is not None and part.extras.wire == NAME
+                if own and part.proof is None:
+                    return part
+                self._losses.dropped("reasoning")
+            case ir.Opaque() if part.wire != NAME and part.fallback:
+                self._losses.approximated(feature_name(part.kind))
+                return ir.Text(part.fallback)
+            case ir.Opaque() if part.wire != NAME:
+                self._losses.dropped(feature_name(part.kind))
             case _:
-                yield part
+                return part
+        return None
 
     def _is_attribution(self, part: ir.Text) -> bool:
         return not self._own and is_attribution(part)
@@ -146,12 +148,15 @@ class MessageWriter:
     def _spoken(self, parts: Sequence[ir.Part]) -> dict[str, Any]:
         """One assistant message with all that the turn says and calls."""
         message: dict[str, Any] = {"role": "assistant", "content": None}
-        said = [part for part in parts if not isinstance(part, ir.ToolCall | ir.Refusal)]
-        calls = [part for part in parts if isinstance(part, ir.ToolCall)]
-        refusals = [part.text for part in parts if isinstance(part, ir.Refusal)]
-        content = []
-        for part in said:
-            if isinstance(part, ir.Reasoning) and not _is_content(part):
+        calls: list[ir.ToolCall] = []
+        refusals: list[str] = []
+        content: list[ir.Part] = []
+        for part in parts:
+            if isinstance(part, ir.ToolCall):
+                calls.append(part)
+            elif isinstance(part, ir.Refusal):
+                refusals.append(part.text)
+            elif isinstance(part, ir.Reasoning) and not _is_content(part):
                 self._reasoning(part, message)
             else:
                 content.append(part)
@@ -198,6 +203,9 @@ class MessageWriter:
 
     def _content(self, parts: Sequence[ir.Part]) -> str | list[Any]:
         """A plain string where one will do: every compatible vendor takes it."""
+        only = parts[0] if len(parts) == 1 else None
+        if isinstance(only, ir.Text) and only.extras is None and not only.citations:
+            return only.text
         said = [part for part in parts if not _is_blank(part)]
         if not said:
             return ""

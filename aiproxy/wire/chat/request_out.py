@@ -167,9 +167,10 @@ def _tool(tool: ir.Tool, request: ir.Request, names: ToolNames, losses: Losses) 
 
 def _rooted(schema: ir.JSON) -> ir.JSON:
     """OpenAI takes only an object at the root, and wants to be told that it is one."""
-    members = jsontext.try_read(schema, dict[str, ir.JSON])
-    if members is None or "type" in members:
+    root = jsontext.try_read(schema, shapes.SchemaRoot)
+    if root is None or root.type is not shapes.ABSENT:
         return schema
+    members = jsontext.read_request(schema, dict[str, ir.JSON])
     return jsontext.raw({"type": "object", "properties": {}, **members})
 
 

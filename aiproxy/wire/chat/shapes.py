@@ -185,6 +185,10 @@ class Schema(Struct, gc=False):
     strict: bool | None = None
 
 
+class SchemaRoot(Struct, gc=False):
+    type: Raw = ABSENT
+
+
 class ResponseFormat(Struct, gc=False):
     type: str | None = None
     json_schema: Schema | None = None
