@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from aiproxy.ir import Effort
@@ -51,6 +52,7 @@ _BY_VERSION: tuple[tuple[str, tuple[int, int], Limits], ...] = (
 _LINES = frozenset({"opus", "sonnet", "haiku"})
 
 
+@lru_cache(maxsize=256)
 def limits_of(model: str) -> Limits:
     """What `model` takes, by its name; a line of models that is new here is like the newest."""
     found = _MODEL.search(model)

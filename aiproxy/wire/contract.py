@@ -8,8 +8,9 @@ speak offers everything here; one that only upstreams speak offers `Outbound`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from aiproxy import ir
 from aiproxy.framing import sse
@@ -21,8 +22,7 @@ M_contra = TypeVar("M_contra", contravariant=True)
 Operation: TypeAlias = Literal["generate", "count", "compact"]
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True, gc=False):
     """What routing needs to know of a request. stream: whether the client wants a stream."""
 
     model: str
@@ -30,16 +30,14 @@ class Head:
     operation: Operation = "generate"
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(Struct, frozen=True, gc=False):
     """A body for the other side, and what it could not carry (no feature named twice)."""
 
     body: bytes
     losses: tuple[ir.Loss, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedReply:
+class EncodedReply(Struct, frozen=True, gc=False):
     """A whole answer for a client. status: as this dialect has it."""
 
     status: int

@@ -29,14 +29,16 @@ _read_text = msgspec.json.Decoder(str).decode
 class Refrain:
     """What stood around the last message's text, nothing when it was no such message."""
 
-    __slots__ = ("_after", "_before", "_index", "_kind", "_name", "_shortest")
+    __slots__ = ("_after", "_before", "_end", "_index", "_kind", "_name", "_shortest", "_start")
 
     _kind: type[_Delta]
+    _end: int | None
 
     def __init__(self) -> None:
         self._before = self._after = b'"'
         self._kind = ir.TextDelta
-        self._index = 0
+        self._index = self._start = 0
+        self._end = None
         self._name = ""
         self.forget()
 
@@ -52,7 +54,7 @@ class Refrain:
             return ()
         try:
             # With the quotes around it: one that ends the string too early is an error.
-            text = _read_text(data[len(self._before) - 1 : len(data) - len(self._after) + 1])
+            text = _read_text(data[self._start : self._end])
         except (msgspec.MsgspecError, UnicodeError):
             return ()
         return (self._kind(self._index, text),)
@@ -75,7 +77,8 @@ class Refrain:
             self.forget()
             return
         self._before, self._after = before, after
-        self._shortest = len(self._before) + 1 + len(self._after)
+        self._shortest = len(before) + 1 + len(after)
+        self._start, self._end = len(before) - 1, 1 - len(after) or None
         self._kind, self._index, self._name = type(event), event.index, message.event
 
     def forget(self) -> None:

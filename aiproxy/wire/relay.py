@@ -9,8 +9,9 @@ through the hub.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest, ErrorReply, UpstreamProtocolError
@@ -35,8 +36,7 @@ _MODALITIES = ("modalities", "responseModalities")
 EMPTY = ErrorReply(502, "upstream", "the upstream gave an empty answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True, gc=False):
     """
     What a reply says of itself where the upstream does not.
 
@@ -180,9 +180,9 @@ def for_client(
     upstream: Outbound, request: ir.Request, reply: ir.Response, origin: Origin
 ) -> ir.Response:
     """A whole answer in the client's own terms."""
-    whole = _cutter(upstream, request).response(reply)
+    restorer = ToolRestorer(request.tools, upstream.TOOL_NAMES)
     return ir.replace(
-        ToolRestorer(request.tools, upstream.TOOL_NAMES).response(whole),
+        restorer.response(_cutter(upstream, request).response(reply)),
         model=origin.model,
         id=reply.id or origin.id,
         created=reply.created or origin.now,
@@ -356,10 +356,8 @@ class _Translation(Watch):
                 id=event.id or origin.id,
                 created=event.created or origin.now,
             )
-        return b"".join(
-            [
-                self._encoder.encode(seen)
-                for kept in self._cutter.events(event)
-                for seen in self._restorer.events(kept)
-            ]
-        )
+        encode, restored = self._encoder.encode, self._restorer.events
+        if not self._cutter.cuts:
+            return b"".join([encode(seen) for seen in restored(event)])
+        cut = self._cutter.events(event)
+        return b"".join([encode(seen) for kept in cut for seen in restored(kept)])

@@ -92,6 +92,8 @@ class ToolRestorer:
 
     def response(self, response: ir.Response) -> ir.Response:
         """The same for a whole answer."""
+        if not response.others and not _has_calls(response.parts):
+            return response
         others = tuple(
             [ir.replace(answer, parts=self._parts(answer.parts)) for answer in response.others]
         )
@@ -116,6 +118,10 @@ class ToolRestorer:
         if name == call.name and not namespace and kind == call.kind:
             return call
         return ir.replace(call, name=name, namespace=namespace, kind=kind)
+
+
+def _has_calls(parts: Sequence[ir.Part]) -> bool:
+    return any(isinstance(part, ir.ToolCall) for part in parts)
 
 
 def _unwrapped(kind: ir.ToolKind, arguments: str) -> str:

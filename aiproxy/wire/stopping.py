@@ -22,7 +22,7 @@ class StopCutter:
     """
 
     def __init__(self, stop: Sequence[str]) -> None:
-        known = tuple(sequence for sequence in stop if sequence)
+        known = tuple([sequence for sequence in stop if sequence])
         self._answers: defaultdict[int, _Cut] = defaultdict(lambda: _Cut(known))
         self.cuts = bool(known)
 

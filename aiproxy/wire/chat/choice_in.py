@@ -103,7 +103,7 @@ class ChoiceReader:
         self._said = 0
         self._said_before = 0
         self._pending_proof: ir.Proof | None = None
-        self._speech = beside.Speech()
+        self._speech: beside.Speech | None = None
 
     def read(self, choice: shapes.Choice, seed: str, out: list[ir.BlockEvent]) -> None:
         """seed: what the ids of calls are derived from where the upstream gives none."""
@@ -127,14 +127,15 @@ class ChoiceReader:
 
         Raises: UpstreamProtocolError when a call never told its name.
         """
-        if any(call.block < 0 for call in self._calls.all):
+        if [call for call in self._calls.all if call.block < 0]:
             raise UpstreamProtocolError("the upstream's stream calls a tool without a name")
         self._stop_prose(out)
         for call in self._calls.all:
             self._stop_call(call, out)
-        for spoken in self._speech.parts():
-            index = self._next_block()
-            out += (ir.BlockStarted(index, spoken), ir.BlockStopped(index))
+        if self._speech is not None:
+            for spoken in self._speech.parts():
+                index = self._next_block()
+                out += (ir.BlockStarted(index, spoken), ir.BlockStopped(index))
         return counting.stop_of(self.finish, bool(self._calls.all))
 
     def _logprobs(self, choice: shapes.Choice, out: list[ir.BlockEvent]) -> None:
@@ -149,6 +150,7 @@ class ChoiceReader:
         if delta.reasoning_details is not shapes.ABSENT:
             beside.note_proofs(self._leftovers, delta)
         if delta.audio is not shapes.ABSENT:
+            self._speech = self._speech or beside.Speech()
             self._speech.hear(delta.audio)
         thoughts = message_parts.thoughts(delta)
         if thoughts:
@@ -163,6 +165,18 @@ class ChoiceReader:
         if delta.refusal:
             index = self._prose_as(ir.Refusal(""), out)
             out.append(ir.RefusalDelta(index, delta.refusal))
+        if delta.annotations is not shapes.ABSENT or delta.images is not shapes.ABSENT:
+            self._beside(delta, out)
+        self.is_named = False
+        for fragment in delta.tool_calls or ():
+            self._fragment(fragment, out)
+        if delta.function_call is not None:
+            legacy = shapes.Call(index=-1, function=delta.function_call)
+            self._fragment(legacy, out)
+        if delta.extra_content is not shapes.ABSENT:
+            self._message_proof(delta.extra_content, out)
+
+    def _beside(self, delta: shapes.Delta, out: list[ir.BlockEvent]) -> None:
         for citation in message_parts.citations(delta.annotations):
             if isinstance(self._prose, ir.Text):
                 placed = message_parts.placed(citation, self._said_before)
@@ -171,13 +185,6 @@ class ChoiceReader:
             self._stop_prose(out)
             index = self._next_block()
             out += (ir.BlockStarted(index, image), ir.BlockStopped(index))
-        self.is_named = False
-        for fragment in delta.tool_calls or ():
-            self._fragment(fragment, out)
-        if delta.function_call is not None:
-            legacy = shapes.Call(index=-1, function=delta.function_call)
-            self._fragment(legacy, out)
-        self._message_proof(delta.extra_content, out)
 
     def _thought(self, text: str, out: list[ir.BlockEvent]) -> None:
         index = self._prose_as(ir.Reasoning(""), out)

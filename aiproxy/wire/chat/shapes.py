@@ -244,10 +244,10 @@ class Delta(Struct, gc=False):
     reasoning_details: Raw = ABSENT
     tool_calls: list[Call] | None = None
     function_call: Function | None = None
-    annotations: Raw = Raw()
-    images: Raw = Raw()
+    annotations: Raw = ABSENT
+    images: Raw = ABSENT
     audio: Raw = ABSENT
-    extra_content: Raw = Raw()
+    extra_content: Raw = ABSENT
 
 
 class Logprobs(Struct, gc=False):
