@@ -112,6 +112,8 @@ def _read(text: bytes | str | JSON, shape: type[T]) -> T:
         raise
     except msgspec.DecodeError:
         data = text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)
+        if b"\\ud" not in data and b"\\uD" not in data:
+            raise
         mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], data)
         if mended == data:
             raise
@@ -194,7 +196,7 @@ def read_closely(
     if value is not None:
         return value, None
     value = read(body, shape)
-    return value, extras_of(wire, body, frozenset(struct.__struct_encode_fields__))
+    return value, _unknown(wire, body, frozenset(struct.__struct_encode_fields__))
 
 
 @cache
@@ -244,8 +246,12 @@ def _tagged(kind: str, shape: type[msgspec.Struct], besides: tuple[str, ...]) ->
 
 def extras_of(wire: str, body: bytes | JSON, known: frozenset[str]) -> Extras | None:
     """The members of the object `body` that are not `known` (and not null), in order."""
-    if not body:
+    if not body or try_read(body, closed_over(known)) is not None:
         return None
+    return _unknown(wire, body, known)
+
+
+def _unknown(wire: str, body: bytes | JSON, known: frozenset[str]) -> Extras | None:
     members = try_read(body, dict[str, msgspec.Raw]) or {}
     rest = tuple((key, copied(value)) for key, value in members.items() if key not in known)
     kept = tuple((key, value) for key, value in rest if given(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from aiproxy.ir import JSON, Extras, Loss
 
@@ -34,6 +35,10 @@ class Losses:
             if name not in _MEANINGLESS:
                 self.dropped(feature_name(name))
         return {}
+
+    def add(self, losses: Iterable[Loss]) -> None:
+        for loss in losses:
+            self._seen.setdefault(loss.feature, loss)
 
     def seen(self) -> tuple[Loss, ...]:
         return tuple(self._seen.values())

@@ -7,13 +7,14 @@ Only schemas are edited: properties that happen to be called like a keyword are 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
 
 from aiproxy import ir
 from aiproxy.errors import BadRequest
-from aiproxy.wire.jsontext import MAX_DEPTH, given, raw, try_read
+from aiproxy.wire.jsontext import MAX_DEPTH, copied, given, raw, try_read
 from aiproxy.wire.losses import Losses
 
 EMPTY = msgspec.Raw(b'{"type":"object","properties":{}}')
@@ -27,6 +28,9 @@ Members: TypeAlias = dict[str, ir.JSON]
 """One schema's keywords in order."""
 
 Edit: TypeAlias = Callable[[Members], Members]
+
+_MOST_REMEMBERED = 512
+_LONGEST_REMEMBERED_BYTES = 4096
 
 _OBJECT = msgspec.Raw(b'"object"')
 
@@ -46,6 +50,32 @@ _OF_ONE = frozenset(
 )
 _OF_MANY = frozenset(("anyOf", "oneOf", "allOf", "prefixItems"))
 _BY_NAME = frozenset(("properties", "patternProperties", "$defs", "definitions"))
+
+
+Adapt: TypeAlias = Callable[[ir.JSON, Losses], ir.JSON]
+
+
+def remembered(adapt: Adapt) -> Adapt:
+    """
+    `adapt`, a pure function of its schema, with what it made of the last schemas kept.
+
+    Clients send the same tools with each turn. Of long schemas nothing is kept.
+    """
+
+    @lru_cache(maxsize=_MOST_REMEMBERED)
+    def known(text: bytes) -> tuple[ir.JSON, tuple[ir.Loss, ...]]:
+        losses = Losses()
+        return copied(adapt(msgspec.Raw(text), losses)), losses.seen()
+
+    def adapted(schema: ir.JSON, losses: Losses) -> ir.JSON:
+        text = bytes(schema)
+        if len(text) > _LONGEST_REMEMBERED_BYTES:
+            return adapt(schema, losses)
+        out, seen = known(text)
+        losses.add(seen)
+        return out
+
+    return adapted
 
 
 def edited(schema: ir.JSON, edit: Edit) -> ir.JSON:

@@ -38,8 +38,8 @@ _COUNTS = frozenset(
     ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 )
 _OPENAPI = re.compile(
-    rb'"(?:STRING|NUMBER|INTEGER|BOOLEAN|ARRAY|OBJECT|NULL|TYPE_UNSPECIFIED|nullable'
-    rb'|propertyOrdering|%s)"|"type"\s*:\s*\d|"(?:m[a-z]+(?:Items|Length|Properties))"\s*:\s*"'
+    rb'"(?:(?:STRING|NUMBER|INTEGER|BOOLEAN|ARRAY|OBJECT|NULL|TYPE_UNSPECIFIED|nullable'
+    rb'|propertyOrdering|%s)"|type"\s*:\s*\d|m[a-z]+(?:Items|Length|Properties)"\s*:\s*")'
     % "|".join(_SNAKE).encode()
 )
 _UNWANTED = re.compile(rb'"\$schema"|"\$id"|"default"\s*:\s*null')

@@ -15,7 +15,7 @@ import msgspec
 from aiproxy.ir import JSON
 from aiproxy.wire.jsontext import given, try_read
 from aiproxy.wire.losses import Losses
-from aiproxy.wire.schemas import Members, edited, object_schema
+from aiproxy.wire.schemas import Members, edited, object_schema, remembered
 
 _SUSPECT = re.compile(
     rb'null|"\$schema"|"additionalProperties"|"required"\s*:\s*\[\s*\]|"properties"\s*:\s*\{\s*\}'
@@ -30,12 +30,16 @@ def tool_schema(schema: JSON | None, losses: Losses) -> JSON:
 
     Raises: BadRequest when it is nested too deeply.
     """
+    rooted = object_schema(schema, losses)
+    return _cleaned(rooted, losses) if _SUSPECT.search(bytes(rooted)) else rooted
 
+
+@remembered
+def _cleaned(schema: JSON, losses: Losses) -> JSON:
     def cleaned(members: Members) -> Members:
         return {name: value for name, value in members.items() if _is_wanted(name, value, losses)}
 
-    rooted = object_schema(schema, losses)
-    return edited(rooted, cleaned) if _SUSPECT.search(bytes(rooted)) else rooted
+    return edited(schema, cleaned)
 
 
 def _is_wanted(name: str, value: JSON, losses: Losses) -> bool:
