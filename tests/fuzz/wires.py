@@ -281,12 +281,12 @@ def _comparable(client: str, asked: ir.Request, said: ir.Reply) -> ir.Reply:
     said = comparing.comparable(client, said)
     # In a stream Chat counts only for those who ask for it.
     is_counted = client != "chat" or asked.include_usage
-    return said if is_counted else replace(said, usage=None)
+    return said if is_counted else ir.replace(said, usage=None)
 
 
 def _without_sources(said: ir.Response) -> ir.Response:
-    parts = (replace(p, citations=()) if isinstance(p, ir.Text) else p for p in said.parts)
-    return replace(said, parts=tuple(parts))
+    parts = (ir.replace(p, citations=()) if isinstance(p, ir.Text) else p for p in said.parts)
+    return ir.replace(said, parts=tuple(parts))
 
 
 # ── whole answers ──
