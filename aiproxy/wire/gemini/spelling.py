@@ -87,6 +87,10 @@ def _names(tree: _Tree) -> Iterator[str]:
 _SPELLINGS = sorted({_snake(name) for name in _names(_REQUEST)} - {*_names(_REQUEST)})
 _SUSPECT = re.compile(rb'"(?:%s)"\s*:' % "|".join(_SPELLINGS).encode())
 
+# How these end, from the last underscore on: there are few of those, and they are found fast.
+_ENDS = sorted({name.rpartition("_")[2] for name in _SPELLINGS})
+_HINT = re.compile(rb'_(?:%s)"\s*:' % "|".join(_ENDS).encode())
+
 
 def camel_case(body: bytes) -> bytes:
     """
@@ -94,7 +98,7 @@ def camel_case(body: bytes) -> bytes:
 
     Raises: BadRequest when `body` is no JSON object.
     """
-    if _SUSPECT.search(body) is None:
+    if _HINT.search(body) is None or _SUSPECT.search(body) is None:
         return body
     members = read_request(body, dict[str, msgspec.Raw])
     return bytes(raw(_respelled(members, _REQUEST)))
