@@ -137,7 +137,12 @@ class ExtrasTests(SynchronousTestCase):
 
 
 class WriteMembersTests(SynchronousTestCase):
-    @given(st.dictionaries(strategies.texts(), strategies.json_values()))
+    @given(
+        st.dictionaries(
+            strategies.texts(),
+            strategies.json_values() | st.lists(strategies.json_values(2), min_size=5, max_size=9),
+        )
+    )
     def test_same_bytes(self, members: dict[str, Any]) -> None:
         """An object in steps is the object in one."""
         self.assertEqual(jsontext.write_members(members), jsontext.write(members))

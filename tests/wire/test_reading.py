@@ -57,7 +57,12 @@ class ReadingTests(SynchronousTestCase):
         message: dict[str, Any] = {"role": "user", "content": [block]}
         if where == "tool_result" and wire == "anthropic":
             message["content"] = [result, block]
-        {"text": block, "tool_result": result, "message": message}[where]["more"] = 1
+        places: dict[str, dict[str, Any]] = {
+            "text": block,
+            "tool_result": result,
+            "message": message,
+        }
+        places[where]["more"] = 1
         body = {"model": "m", "max_tokens": 1, "messages": [message]}
         read = self.read(wire, body)
         is_there = where != "tool_result" or wire == "anthropic"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aiproxy import ir
 from aiproxy.wire import jsontext, logprobs
-from aiproxy.wire.chat import message_parts, shapes
+from aiproxy.wire.chat import books, message_parts, shapes
 from aiproxy.wire.chat.errors import NAME
 from aiproxy.wire.leftovers import Leftovers
 
@@ -33,17 +33,17 @@ def note_failure(leftovers: Leftovers, choice: shapes.Choice) -> None:
 
 def note_rest(leftovers: Leftovers, data: bytes) -> None:
     """The members of an answer or a chunk that nobody reads."""
-    if jsontext.try_read(data, shapes.BOOKS) is not None:
+    if jsontext.try_read(data, books.PLAIN) is not None:
         return
-    leftovers.note(data, shapes.COMPLETION_BOOKS)
+    leftovers.note(data, books.OF_COMPLETION)
     whole = jsontext.try_read(data, shapes.Raws)
     for raw_choice in (whole and whole.choices) or ():
         choice = jsontext.try_read(raw_choice, shapes.RawChoice)
         if choice is None:
             continue
-        leftovers.note(raw_choice, shapes.CHOICE_BOOKS)
-        leftovers.note(choice.message, shapes.MESSAGE_BOOKS)
-        leftovers.note(choice.delta, shapes.MESSAGE_BOOKS)
+        leftovers.note(raw_choice, books.OF_CHOICE)
+        leftovers.note(choice.message, books.OF_MESSAGE)
+        leftovers.note(choice.delta, books.OF_MESSAGE)
 
 
 def note_proofs(leftovers: Leftovers, message: shapes.Delta) -> None:

@@ -11,8 +11,6 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
-from aiproxy.wire.jsontext import closed_over
-
 ABSENT = Raw()
 """Of fields that are rare in a stream: `is` tells faster than a look inside."""
 
@@ -348,49 +346,6 @@ class Usage(Struct, gc=False):
 
 class Groq(Struct, gc=False):
     usage: Raw = Raw()
-
-
-def _known(*shapes: type[Struct]) -> frozenset[str]:
-    return frozenset(name for shape in shapes for name in shape.__struct_encode_fields__)
-
-
-COMPLETION_BOOKS = _known(Completion) | {
-    "system_fingerprint",
-    "service_tier",
-    "provider",
-    "obfuscation",
-    "p",
-    "nonce",
-    "request_id",
-    "metadata",
-    "latency_checkpoint",
-    "sla_metrics",
-    "time_info",
-    "prompt_token_ids",
-}
-"""
-Members of an answer that are read, or tell a client nothing: how a vendor served it.
-
-Nor does the rest of `usage` beside the counts: how they divide, their cost, their speed.
-"""
-
-CHOICE_BOOKS = _known(Choice) | {"native_finish_reason", "stop_reason", "seed", "token_ids", "text"}
-"""The same of a choice. stop_reason and text: once more, as another vendor has them."""
-
-MESSAGE_BOOKS = _known(Delta) | {
-    "role",
-    "name",
-    "channel",
-    "token_id",
-    "thought_signature",
-    "function_call",
-}
-"""The same of a message. thought_signature: once more what `extra_content` holds."""
-
-_MESSAGE = closed_over(MESSAGE_BOOKS) | None
-_CHOICE = closed_over(CHOICE_BOOKS, message=_MESSAGE, delta=_MESSAGE)
-BOOKS = closed_over(COMPLETION_BOOKS, choices=list[_CHOICE] | None)  # type: ignore[valid-type]
-"""An answer that says nothing besides."""
 
 
 # ── errors ──
