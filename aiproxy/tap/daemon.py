@@ -23,6 +23,7 @@ from aiproxy.services.logins import Logins
 from aiproxy.services.reloader import Reloader
 from aiproxy.settings import Settings
 from aiproxy.tap.configuration import read
+from aiproxy.tap.memory import keep_memory
 from aiproxy.tap.signals import Signals, stop
 from aiproxy.translate import Translator
 from aiproxy.upstream.client import UpstreamClient
@@ -66,6 +67,7 @@ class Daemon(Service):
         sink: Sink,
         before: Sequence[Service] = (),
     ) -> None:
+        keep_memory()
         self._reactor = reactor
         self._current = Current(settings)
         self._address = listening.getsockname()[:2]
