@@ -10,7 +10,8 @@ from aiproxy.messages import Headers
 from aiproxy.providers.contract import Call
 from aiproxy.wire import COUNTING, OUTBOUND
 from aiproxy.wire.contract import Encoded
-from aiproxy.wire.jsontext import raw, try_read, with_member
+from aiproxy.wire.jsontext import exchanged, raw, try_read, with_member, write
+from aiproxy.wire.needles import holds
 from aiproxy.wire.proofs import may_hold_tags
 from aiproxy.wire.relay import encode_for
 
@@ -25,10 +26,25 @@ def passes_as_it_is(call: Call, wire: str) -> bool:
 
 
 def with_model(call: Call, model: str) -> bytes:
-    """The client's bytes, asking for `model`."""
-    if call.head.model == model:
-        return call.body
-    return with_member(call.body, "model", raw(model))
+    """
+    The client's bytes, asking for `model`, on a wire that says so in the body.
+
+    Raises: BadRequest when they must be changed and are not UTF-8.
+    """
+    body, asked = call.body, call.head.model
+    if asked == model:
+        return body
+    # Whoever found `asked` in the body has read it, but need not have looked at all of it.
+    if _is_utf8(body) and (text := exchanged(body, "model", write(asked), write(model))):
+        return text
+    return with_member(body, "model", raw(model))
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        return body.isascii() or bool(body.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def encoded(call: Call, wire: str, model: str) -> Encoded:
@@ -52,7 +68,7 @@ def translated(call: Call, wire: str, model: str) -> Encoded:
 
 def lifted_betas(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
     """Anthropic's SDKs put `betas` into the body; the API wants them in a header."""
-    if b'"betas"' not in body:
+    if not holds(body, b'"betas"'):
         return body, headers
     betas = (try_read(body, dict[str, object]) or {}).get("betas")
     if not isinstance(betas, list) or not all(isinstance(beta, str) for beta in betas):

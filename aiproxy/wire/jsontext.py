@@ -17,6 +17,7 @@ import msgspec
 
 from aiproxy.errors import BadRequest, UpstreamProtocolError
 from aiproxy.ir import JSON, Extras
+from aiproxy.wire.needles import position
 
 T = TypeVar("T")
 
@@ -288,17 +289,17 @@ def with_member(body: bytes, name: str, value: JSON | None) -> bytes:
     All other bytes stay as they are, white space and duplicate-free order included.
     Raises: BadRequest when `body` is no JSON object.
     """
-    if value is not None and (text := _exchanged(body, name, bytes(value))) is not None:
-        return text
     members = read_request(body, dict[str, msgspec.Raw])
-    if name in members and value is not None:
-        return _spliced(body, members, name, bytes(value))
-    if name not in members and value is None:
-        return body
     if value is None:
+        if name not in members:
+            return body
         del members[name]
-    else:
-        members[name] = value
+        return write(members)
+    if name in members:
+        text = exchanged(body, name, bytes(members[name]), bytes(value))
+        if text is not None:
+            return text
+    members[name] = value
     return write(members)
 
 
@@ -308,62 +309,46 @@ def only_members(body: bytes, names: frozenset[str]) -> bytes:
     return write({name: value for name, value in members.items() if name in names})
 
 
-def _exchanged(body: bytes, name: str, value: bytes) -> bytes | None:
+def exchanged(body: bytes, name: str, old: bytes, value: bytes) -> bytes | None:
     """
-    `body` with the text of one member exchanged, where that is easily found.
+    The object `body` with the text of one top-level member exchanged; None if it is hard to find.
 
-    None unless it stands behind nothing but plain members, and what comes out has that value: a
-    second member of that name, however it is written, would be the one that counts.
+    body: has been read, so that it is JSON, and has that member. old: the text of its value.
+
+    Nobody tells where it stands. But a key that stands once, and cannot stand anywhere else in
+    another spelling, is the one that was read.
     """
-    found = _leading(name).match(body)
-    if found is None:
+    spelling = _spelling(name)
+    if spelling is None:
         return None
-    text = body[: found.start(1)] + value + body[found.end(1) :]
-    member = try_read(text, _only(name))
-    return text if member is not None and bytes(member.value) == value else None
+    key, escapes = spelling
+    end = position(body, key) + len(key)
+    if end < len(key) or position(body, key, end) >= 0:
+        return None
+    for escape in escapes:
+        if position(body, escape) >= 0:
+            return None
+    colon = _COLON.match(body, end)
+    if colon is None or not body.startswith(old, colon.end()):
+        return None
+    start = colon.end()
+    rest = memoryview(body)[start + len(old) :]
+    return b"".join((body[:start], value, rest))
+
+
+_COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 
 
 @lru_cache(maxsize=16)
-def _leading(name: str) -> re.Pattern[bytes]:
-    """Finds the text of a member that has only members with plain values before it."""
-    plain = rb'(?:"[^"\\]*"|[-+.0-9eE]+|true|false|null)'
-    before = rb'(?:"[^"\\]*"[ \t\r\n]*:[ \t\r\n]*%b[ \t\r\n]*,[ \t\r\n]*){0,32}?' % plain
-    start = rb"[ \t\r\n]*\{[ \t\r\n]*"
-    key = re.escape(write(name))
-    return re.compile(rb"%b%b%b[ \t\r\n]*:[ \t\r\n]*(%b)" % (start, before, key, plain))
-
-
-@lru_cache(maxsize=16)
-def _only(name: str) -> Any:
-    """A Struct with that member alone, as `value`."""
-    fields = [("value", msgspec.Raw, msgspec.Raw())]
-    return msgspec.defstruct("Only", fields, rename={"value": name}, gc=False)
-
-
-def _spliced(body: bytes, members: Mapping[str, JSON], name: str, value: bytes) -> bytes:
+def _spelling(name: str) -> tuple[bytes, frozenset[bytes]] | None:
     """
-    Replace one member's bytes in place.
+    The key as it is written, and the beginnings of what its letters are as escapes.
 
-    msgspec's Raw gives text without its position. The text is unique enough to search for only
-    when it stands once; otherwise the object is printed anew from its untouched members.
+    None for a name with more in it than letters, for which there are other escapes.
     """
-    old = bytes(members[name])
-    key = write(name)
-    at = body.find(key)
-    if body.count(key) == 1 and not _escaped(name).search(body):
-        colon = body.find(b":", at + len(key))
-        start = body.find(old, colon)
-        if not body[at + len(key) : colon].strip() and not body[colon + 1 : start].strip():
-            return body[:start] + value + body[start + len(old) :]
-    rebuilt: dict[str, Any] = dict(members)
-    rebuilt[name] = msgspec.Raw(value)
-    return write(rebuilt)
-
-
-@lru_cache(maxsize=16)
-def _escaped(name: str) -> re.Pattern[bytes]:
-    """Finds what may be a letter of `name` as an escape: then the key may stand elsewhere, too."""
-    return re.compile(rb"(?i)\\u00(?:%b)" % b"|".join(b"%02x" % ord(c) for c in set(name)))
+    if not re.fullmatch("[A-Za-z0-9_]+", name):
+        return None
+    return write(name), frozenset(b"\\u00%x" % (ord(letter) >> 4) for letter in name)
 
 
 def _without_surrogates(value: Any) -> Any:

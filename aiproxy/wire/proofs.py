@@ -11,6 +11,7 @@ Shape of a tag: `aip1.<family>.<data>`, family with suffix "-redacted" when ther
 from __future__ import annotations
 
 from aiproxy.ir import Proof
+from aiproxy.wire.needles import holds
 
 MARK = "aip1."
 BASE64_MARK = "YWlwMS5"
@@ -21,7 +22,7 @@ _REDACTED = "-redacted"
 
 def may_hold_tags(body: bytes) -> bool:
     """Whether a request may bring back foreign proofs, and so must be read to be sent on."""
-    return MARK.encode() in body or BASE64_MARK.encode() in body
+    return holds(body, MARK.encode()) or holds(body, BASE64_MARK.encode())
 
 
 def tagged(proof: Proof, home: str) -> str:

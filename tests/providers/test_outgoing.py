@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 from twisted.trial.unittest import SynchronousTestCase
 
+from aiproxy.errors import BadRequest
 from aiproxy.messages import Headers
 from aiproxy.providers.outgoing import (
     joined,
     merged_betas,
     passed,
+    with_model,
     with_overrides,
     with_query,
 )
+from tests.providers.samples import call
 
 
 class HeaderTests(SynchronousTestCase):
@@ -31,6 +36,28 @@ class HeaderTests(SynchronousTestCase):
         """Names and prefixes let a header pass, whatever its case; order is kept."""
         headers: Headers = (("X-App", "cli"), ("x-codex-a", "1"), ("x-application", "2"))
         self.assertEqual(passed(headers, ("x-codex-", "x-app")), headers[:2])
+
+
+class ModelTests(SynchronousTestCase):
+    """The client's bytes for another model."""
+
+    def test_only_the_model_changes(self) -> None:
+        """Wherever it stands, in small bodies and in large ones, on each wire that has it."""
+        for wire in ("anthropic", "chat", "responses"):
+            for text in ("é", "\\u0065 é" * 10_000):
+                for body in (
+                    b'{"model": "m", "x": "%b"}' % text.encode(),
+                    b'{"x": "%b", "y": {"model": 1.0}, "model":"m", "n": 1e2}' % text.encode(),
+                    b'{"x": "%b", "mod\\u0065l":"m"}' % text.encode(),
+                ):
+                    changed = with_model(call(wire, body), "other")
+                    self.assertEqual(json.loads(changed), {**json.loads(body), "model": "other"})
+
+    def test_what_is_not_utf_8(self) -> None:
+        """It is refused when it would have to be changed, and left to the upstream otherwise."""
+        asked = call("anthropic", b'{"model": "m", "x": "\xff"}')
+        self.assertEqual(with_model(asked, "m"), asked.body)
+        self.assertRaises(BadRequest, with_model, asked, "other")
 
 
 class PlaceTests(SynchronousTestCase):

@@ -57,6 +57,12 @@ class ReadingTests(SynchronousTestCase):
             self.assertEqual(jsontext.try_read(body.decode(), Shape), Shape(model=text))
 
 
+_KEYS = st.sampled_from([b'"ab"', b'"\\u0061b"', b'"a\\u0062"', b'"b"', b'"a\\"b"', b'"\\"ab"'])
+"""Of members: the same names in several spellings, and what looks like them."""
+
+_VALUES = _KEYS | st.sampled_from([b'"m"', b'{"ab":"m"}', b'[{"ab": 1}, "ab"]', b'"x\\"ab"'])
+
+
 class MemberTests(SynchronousTestCase):
     def test_read(self) -> None:
         """One member is read as it should be, or counts as absent."""
@@ -109,6 +115,45 @@ class MemberTests(SynchronousTestCase):
         changed = json.loads(jsontext.with_member(body, name, jsontext.raw("new")))
         self.assertEqual(changed, {**members, name: "new"})
         self.assertEqual(list(changed), list({**members, name: "new"}))
+
+
+class ExchangeTests(SynchronousTestCase):
+    """One member's text, where it is easily found."""
+
+    def test_where_it_stands(self) -> None:
+        """At the beginning, at the end, with white space; all other bytes stay."""
+        for body in (
+            b'{"model":"m","n":1.0}',
+            b'{"a":"\\u00e9", "model" : "m"}',
+            b'{"model":\n"m"}',
+        ):
+            changed = jsontext.exchanged(body, "model", b'"m"', b'"new"')
+            self.assertEqual(changed, body.replace(b'"m"', b'"new"'))
+
+    def test_hard_to_find(self) -> None:
+        """Nothing is changed where another place could be meant, or the name is a peculiar one."""
+        for name, body in (
+            ("model", b'{"tools":[{"model":"m"}],"model":"m"}'),
+            ("model", b'{"tools":[{"model":"m"}],"mo\\u0064el":"m"}'),
+            ("model", b'{"model":"m","a":"ends with \\"model"}'),
+            ("model", b'{"model":"other"}'),
+            ("a b", b'{"a b":"m"}'),
+        ):
+            self.assertIsNone(jsontext.exchanged(body, name, b'"m"', b'"new"'), body)
+
+    @given(st.lists(st.tuples(_KEYS, _VALUES), max_size=4), _KEYS, st.integers(0, 4))
+    def test_never_another_one(
+        self, others: list[tuple[bytes, bytes]], key: bytes, at: int
+    ) -> None:
+        """What is changed is the member that a reader sees, however many look like it."""
+        members = [*others[:at], (key, b'"m"'), *others[at:]]
+        body = b"{%b}" % b",".join(b"%b:%b" % member for member in members)
+        seen = json.loads(body)
+        for name in seen:
+            old = next(v for k, v in reversed(members) if json.loads(k) == name)
+            changed = jsontext.exchanged(body, name, old, b'"new"')
+            if changed is not None:
+                self.assertEqual(json.loads(changed), {**seen, name: "new"})
 
 
 class ArgumentsTests(SynchronousTestCase):
