@@ -72,20 +72,43 @@ class Outbox:
 def _send(transport: Any, pieces: list[bytes]) -> None:
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     sent = 0
-    if _is_idle(transport) and len(data) <= MAX_BYTES:
+    if len(data) <= MAX_BYTES and _is_free(transport):
         with suppress(OSError):
             sent = transport.socket.send(data)
     if sent < len(data):
         transport.write(data[sent:])
 
 
+def send_some(transport: Any, *pieces: bytes | memoryview) -> int:
+    """
+    How many bytes of `pieces`, from their beginning, the kernel has taken.
+
+    Nothing is copied or queued. 0 where the kernel is full, where something is queued already, on
+    other transports, and after an error, which the queue will meet.
+    """
+    if not _is_free(transport):
+        return 0
+    try:
+        sent: int = transport.socket.sendmsg(pieces)
+    except OSError:
+        return 0
+    return sent
+
+
 def _is_plain(transport: Any) -> bool:
+    """A socket whose bytes are what was written."""
     return isinstance(transport, Connection) and not transport.TLS
 
 
-def _is_idle(transport: Any) -> bool:
-    """Nothing is queued."""
-    return bool(transport.connected and not transport.dataBuffer and not transport._tempDataBuffer)
+def _is_free(transport: Any) -> bool:
+    """Whether what goes to the kernel directly overtakes nothing, and is not to be encrypted."""
+    return bool(
+        _is_plain(transport)
+        and transport.connected
+        and not transport.disconnecting
+        and not transport.dataBuffer
+        and not transport._tempDataBuffer
+    )
 
 
 def header_lines(fields: Iterable[tuple[str, str]]) -> bytes:

@@ -13,7 +13,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from aiproxy.http1 import MAX_BYTES, Outbox, header_lines
+from aiproxy.http1 import MAX_BYTES, Outbox, header_lines, send_some
 from tests.upstream.cases import asynchronous
 
 
@@ -142,6 +142,23 @@ class OutboxTests(TestCase):
         self.assertEqual(await deferToThread(read), b"".join(pieces))
 
     @asynchronous
+    async def test_some(self) -> None:
+        """As much as the kernel takes, from the beginning, and nothing before what is queued."""
+        from twisted.internet.threads import deferToThread
+
+        transport, body = self.peer.transport, bytes(range(256)) * (128 << 10)
+        sent = send_some(transport, b"head", body)
+        self.assertGreater(sent, 4)
+        self.assertLess(sent, len(body))
+        self.assertEqual(send_some(transport, body), 0)
+        transport.write(b"queued")
+        self.assertEqual(await deferToThread(self.socket.recv, 4), b"head")
+        self.assertEqual(send_some(transport, b"overtaking"), 0)
+        transport.loseConnection()
+        read = await deferToThread(lambda: b"".join(iter(lambda: self.socket.recv(1 << 20), b"")))
+        self.assertEqual(read, body[: sent - 4] + b"queued")
+
+    @asynchronous
     async def test_gone(self) -> None:
         """Writing to a peer that has left ends as every connection does."""
         self.socket.close()
@@ -154,6 +171,7 @@ class OutboxTests(TestCase):
         transport = StringTransport()
         self.outbox.write(transport, b"hello")
         self.assertEqual(transport.value(), b"hello")
+        self.assertEqual(send_some(transport, b"hello"), 0)
 
 
 def _turn() -> Deferred[None]:

@@ -29,7 +29,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
-from aiproxy.http1 import MAX_BYTES, Outbox
+from aiproxy.http1 import MAX_BYTES, Outbox, send_some
 from aiproxy.settings import Home
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
@@ -329,24 +329,29 @@ class SecureConnection(Connection):
 
 class _Body:
     """
-    A large request on its way, a slice at a time as the transport asks for it.
+    A large request on its way: what the kernel takes at once, then a slice for the transport.
+
+    The transport asks for more when its slice has left, that is, when there is room again.
 
     is_sent: all of it has left.
     """
 
     def __init__(self, transport: Any, head: bytes, body: bytes) -> None:
         self._transport = transport
-        self._body = memoryview(body)
-        self._at = 0
-        self.is_sent = False
-        transport.write(head)
-        transport.registerProducer(self, False)
+        sent = send_some(transport, head, body)
+        if sent < len(head):
+            transport.write(head[sent:])
+        self._rest = memoryview(body)[max(sent - len(head), 0) :]
+        self.is_sent = not self._rest
+        if not self.is_sent:
+            transport.registerProducer(self, False)
 
     def resumeProducing(self) -> None:
-        piece = self._body[self._at : self._at + _SLICE_BYTES]
-        if piece:
-            self._at += len(piece)
-            self._transport.write(bytes(piece))
+        if self._rest:
+            self._rest = self._rest[send_some(self._transport, self._rest) :]
+        if self._rest:
+            self._transport.write(bytes(self._rest[:_SLICE_BYTES]))
+            self._rest = self._rest[_SLICE_BYTES:]
         else:
             self.is_sent = True
             self.stopProducing()
@@ -355,9 +360,9 @@ class _Body:
         """It is asked for each piece, and then gives one."""
 
     def stopProducing(self) -> None:
-        self._body = memoryview(b"")
+        self._rest = memoryview(b"")
         self._transport.unregisterProducer()
 
 
-_SLICE_BYTES = 128 * 1024
-"""What twisted gives to the kernel at once."""
+_SLICE_BYTES = 64 * 1024
+"""Copied on its way, unlike the rest; TLS gets nothing but slices, and smaller ones cost rounds."""

@@ -60,6 +60,18 @@ class ConnectionTests(ClientCase):
         self.assertEqual(len(self.server.connections), 1)
 
     @asynchronous
+    async def test_large_requests(self) -> None:
+        """They arrive as they were, also those that no kernel takes at once, on one connection."""
+        for size_bytes in (100_000, 3 << 20, 24 << 20):
+            body = b"%07d " * (size_bytes // 8) % tuple(range(size_bytes // 8))
+            sent = self.post(body)
+            connection = await self.server.request()
+            self.assertTrue(connection.requests[-1][1] == body)
+            connection.answer(b"ok")
+            self.assertEqual(await (await sent).whole(100), b"ok")
+        self.assertEqual(len(self.server.connections), 1)
+
+    @asynchronous
     async def test_stale_connection(self) -> None:
         """A kept connection that dies before the answer is replaced, once, by a new one."""
         first = await self.answered()
