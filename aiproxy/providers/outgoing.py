@@ -22,7 +22,9 @@ def passes_as_it_is(call: Call, wire: str) -> bool:
     """Whether the client's own bytes may go to an upstream of `wire`."""
     if call.wire != wire:
         return False
-    return call.head.operation == "compact" or (call.may_pass and not may_hold_tags(call.body))
+    if call.head.operation == "compact":
+        return True
+    return call.may_pass and not may_hold_tags(call.body, wire)
 
 
 def with_model(call: Call, model: str) -> bytes:

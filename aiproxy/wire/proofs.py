@@ -17,12 +17,17 @@ MARK = "aip1."
 BASE64_MARK = "YWlwMS5"
 """How a tag begins in base64, for clients that take nothing else."""
 
+BASE64_WIRE = "gemini"
+"""Theirs."""
+
 _REDACTED = "-redacted"
 
 
-def may_hold_tags(body: bytes) -> bool:
-    """Whether a request may bring back foreign proofs, and so must be read to be sent on."""
-    return holds(body, MARK.encode()) or holds(body, BASE64_MARK.encode())
+def may_hold_tags(body: bytes, wire: str) -> bool:
+    """Whether a request of `wire` may bring back foreign proofs, and so must be read to be sent."""
+    if holds(body, MARK.encode()):
+        return True
+    return wire == BASE64_WIRE and holds(body, BASE64_MARK.encode())
 
 
 def tagged(proof: Proof, home: str) -> str:

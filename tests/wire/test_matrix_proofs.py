@@ -112,7 +112,7 @@ class ProofTests(SynchronousTestCase):
                     continue  # Chat's proofs are Google's own, and welcome there.
                 encoded = relay.encode_for(wire, replace(request, model="m"))
                 place = f"{upstream} to {client} to {other}: {case.id}"
-                self.assertFalse(may_hold_tags(encoded.body), place)
+                self.assertFalse(may_hold_tags(encoded.body, other), place)
                 for *_, data in proofs:
                     self.assertNotIn(data.encode(), encoded.body, place)
                 self.assertTrue(DROPPED & {loss.feature for loss in encoded.losses}, place)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from aiproxy.ir import Proof
-from aiproxy.wire.proofs import may_hold_tags, tagged, untagged
+from aiproxy.wire import INBOUND
+from aiproxy.wire.proofs import BASE64_WIRE, may_hold_tags, tagged, untagged
 from tests import strategies
 
 
@@ -37,8 +38,10 @@ class ProofTests(SynchronousTestCase):
 
     @given(strategies.proofs("gemini"))
     def test_tags_are_found_in_unparsed_bodies(self, proof: Proof) -> None:
-        """As text and in base64; a body without any passes unread."""
+        """As text and, where clients get it, in base64; a body without any passes unread."""
         tag = tagged(proof, "anthropic").encode()
-        self.assertTrue(may_hold_tags(b'{"signature": "%s"}' % tag))
-        self.assertTrue(may_hold_tags(b'{"thoughtSignature": "%s"}' % base64.b64encode(tag)))
-        self.assertFalse(may_hold_tags(b'{"signature": "EqQBCkgIARABGAIiQ"}'))
+        for wire in INBOUND:
+            self.assertTrue(may_hold_tags(b'{"signature": "%s"}' % tag, wire))
+            self.assertFalse(may_hold_tags(b'{"signature": "EqQBCkgIARABGAIiQ"}', wire))
+        coded = b'{"thoughtSignature": "%s"}' % base64.b64encode(tag)
+        self.assertTrue(may_hold_tags(coded, BASE64_WIRE))
