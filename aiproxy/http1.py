@@ -102,9 +102,9 @@ def _is_plain(transport: Any) -> bool:
 
 def _is_free(transport: Any) -> bool:
     """Whether what goes to the kernel directly overtakes nothing, and is not to be encrypted."""
-    return bool(
+    return (
         _is_plain(transport)
-        and transport.connected
+        and transport.connected != 0
         and not transport.disconnecting
         and not transport.dataBuffer
         and not transport._tempDataBuffer
