@@ -13,6 +13,7 @@ from enum import Enum
 from socket import MSG_PEEK
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IAddress, IDelayedCall, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES = 128 * 1024
 """Codex and some gateways put whole JSON documents into headers."""
+
+_READ_BYTES = FileDescriptor.bufferSize
+_LARGE_READ_BYTES = 8 * _READ_BYTES
+"""At most so many bytes a round of the reactor; the second while a large body comes."""
 
 IDLE_SECONDS = 75.0
 """For a kept connection; longer than common clients and load balancers keep theirs."""
@@ -154,6 +159,8 @@ class Channel(HTTPChannel):
 
     def _await_body(self) -> None:
         self._phase = _Phase.BODY
+        if self.length is not None and self.length > _READ_BYTES:
+            self.transport.bufferSize = _LARGE_READ_BYTES
         self.setTimeout(self.site.settings().timeouts.client_body)
 
     def rawDataReceived(self, data: bytes) -> None:
@@ -163,6 +170,7 @@ class Channel(HTTPChannel):
     def allContentReceived(self) -> None:
         if not self._is_parting:
             self._phase = _Phase.ANSWER
+            self.transport.bufferSize = _READ_BYTES
             super().allContentReceived()
 
     def requestDone(self, request: ClientRequest) -> None:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from tests.upstream.cases import asynchronous
 from tests.web.cases import BODIES, MESSAGE, PATHS, WebCase, message_of
@@ -117,6 +123,28 @@ class PipelineTests(WebCase):
         await client.lost
         found = re.findall(rb"HTTP/1\.1 (\d+) ", client.received)
         self.assertEqual(found, [b"200"] * 1000 + [b"404"] * 1000 + [b"200"] * 2)
+
+
+class ReadTests(WebCase):
+    """How much the reactor may read at once."""
+
+    def test_large_bodies(self) -> None:
+        """More while a large body comes; else no more than for any connection of Twisted's."""
+        usual = FileDescriptor.bufferSize
+        transport: Any = StringTransport()
+        channel = self.site.buildProtocol(None)
+        channel.makeConnection(transport)
+        head = b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%b\r\n"
+        # Heads that are read in one pass, and those that are left to twisted.web.
+        for more in (b"", b"A: \x80\r\n"):
+            for size in (9 * usual, usual // 9):
+                channel.dataReceived(head % (size, more) + b"x")
+                while_it_comes = getattr(transport, "bufferSize", usual)
+                self.assertEqual(while_it_comes > usual, size > usual)
+                channel.dataReceived(b"x" * (size - 1))
+                self.assertEqual(transport.bufferSize, usual)
+        self.assertEqual(transport.value().count(b"HTTP/1.1 400 "), 4)
+        channel.connectionLost(Failure(ConnectionDone()))
 
 
 class ClosingTests(WebCase):
