@@ -23,7 +23,7 @@ from aiproxy.services.logins import Logins
 from aiproxy.services.reloader import Reloader
 from aiproxy.settings import Settings
 from aiproxy.tap.configuration import read
-from aiproxy.tap.memory import keep_memory
+from aiproxy.tap.memory import Memory
 from aiproxy.tap.signals import Signals, stop
 from aiproxy.translate import Translator
 from aiproxy.upstream.client import UpstreamClient
@@ -67,7 +67,6 @@ class Daemon(Service):
         sink: Sink,
         before: Sequence[Service] = (),
     ) -> None:
-        keep_memory()
         self._reactor = reactor
         self._current = Current(settings)
         self._address = listening.getsockname()[:2]
@@ -77,6 +76,7 @@ class Daemon(Service):
         self._sink = sink
         self._access = AccessLog(sink, reactor)
         self._drain = Drain(settings.max_concurrent_requests, reactor)
+        self._memory = Memory(lambda: self._drain.running, reactor)
         aside = Aside(deferToThread)
         self._upstreams = UpstreamClient(reactor, aside=aside)
         self._logins = Logins(self._upstreams, reactor)
@@ -116,7 +116,7 @@ class Daemon(Service):
         for warning in settings.warnings:
             self.log.warn("{warning}", warning=warning)  # noqa: G010 (Twisted's name for it)
         self._logins.apply(settings.upstreams)
-        for service in (*self._before, self._balancer, self._logins, self._access):
+        for service in (*self._before, self._memory, self._balancer, self._logins, self._access):
             service.startService()
         if self._member is not None:
             self._member.join(self._reactor)
@@ -146,7 +146,7 @@ class Daemon(Service):
         # Renewals under way come to their end first: their tokens can be used only once.
         await self._logins.stopService()
         await self._upstreams.close()
-        for service in (self._balancer, *self._before):
+        for service in (self._balancer, self._memory, *self._before):
             service.stopService()
         self.log.info("stopped, {cut} calls cut", cut=cut)
         self._access.stopService()
