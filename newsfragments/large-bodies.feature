@@ -1,0 +1,1 @@
+Requests of megabytes cost half the CPU where they only pass, and less where they are translated. The memory that they took is kept for the next ones, and given back within a minute when no call runs.
