@@ -98,7 +98,13 @@ def _is_returned(name: str) -> bool:
 
 def _printable(text: str) -> str:
     """The beginning of `text` as a header value: what is no printable ASCII becomes "?"."""
-    return _UNPRINTABLE.sub("?", text[:_LONGEST_VALUE])
+    return _printed(text[:_LONGEST_VALUE])
+
+
+@lru_cache(maxsize=1024)
+def _printed(text: str) -> str:
+    """Upstreams, models and most headers are those of the last calls."""
+    return _UNPRINTABLE.sub("?", text)
 
 
 def _word(feature: str) -> str:

@@ -200,15 +200,21 @@ def passable_headers(headers: Headers) -> Headers:
         for word in value.split(",")
     }
     return tuple(
-        (name, value)
-        for name, value in headers
-        if name not in _KEPT_BACK and name not in listed and not name.startswith(_KEPT_BACK_PREFIX)
+        [
+            one
+            for one in headers
+            if one[0] not in _KEPT_BACK
+            and one[0] not in listed
+            and not one[0].startswith(_KEPT_BACK_PREFIX)
+        ]
     )
 
 
 def passable_target(target: str) -> str:
     """Path and query without the client's key; everything else to the letter."""
-    path, _, query = target.partition("?")
+    path, mark, query = target.partition("?")
+    if not mark:
+        return path
     kept = "&".join(
         item
         for item in query.split("&")
