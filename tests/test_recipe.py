@@ -33,7 +33,7 @@ PROVIDER = '''
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from aiproxy.messages import Credential, HttpRequest
 from aiproxy.providers.contract import Call, Prepared, Provider

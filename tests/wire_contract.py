@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import get_args
 
 from hypothesis import HealthCheck, assume, given, settings
@@ -169,7 +168,7 @@ class WireContract(CorpusContract):
         @given(st.data(), strategies.any_responses())
         def check(data: st.DataObject, response: ir.Response) -> None:
             events = data.draw(strategies.event_streams(response))
-            request = replace(self.asked(response), include_usage=data.draw(st.booleans()))
+            request = ir.replace(self.asked(response), include_usage=data.draw(st.booleans()))
             again = self.decoded([self.encoded(events, request)])
             self.assertIsNone(complaint(again))
             streamed = ir.fold(again)
@@ -197,7 +196,7 @@ class WireContract(CorpusContract):
             if where < len(events):
                 error = ErrorReply(502, "upstream", "it broke")
                 events = (*events[:where], ir.Broken(error))
-            request = replace(self.asked(response), array=array, include_usage=not array)
+            request = ir.replace(self.asked(response), array=array, include_usage=not array)
             grammars.check(self.wire.NAME, self.encoded(events, request))
 
         check()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -89,9 +88,6 @@ class Sampling(Struct, frozen=True, gc=False):
     candidates: int | None = None
 
 
-_AS_IT_IS = Sampling()
-
-
 class Thinking(Struct, frozen=True, gc=False):
     """
     How much the model shall think, as far as the client said.
@@ -114,8 +110,7 @@ class OutputFormat(Struct, frozen=True, gc=False):
     strict: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """
     One request.
 
@@ -138,7 +133,7 @@ class Request:
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | None = None
     default_max_output_tokens: int = 4096
-    sampling: Sampling = _AS_IT_IS
+    sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
     thinking: Thinking | None = None
     output_format: OutputFormat | None = None

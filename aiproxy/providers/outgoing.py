@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import unquote_plus
 
+from aiproxy import ir
 from aiproxy.messages import Headers
 from aiproxy.providers.contract import Call
 from aiproxy.wire import COUNTING, OUTBOUND
@@ -62,7 +62,7 @@ def encoded(call: Call, wire: str, model: str) -> Encoded:
 
 def translated(call: Call, wire: str, model: str) -> Encoded:
     """The call in the words of `wire`. Raises: BadRequest when that cannot carry it."""
-    request = replace(call.decode(), model=model)
+    request = ir.replace(call.decode(), model=model)
     if call.head.operation == "count":
         return COUNTING[wire].encode_count_request(request)
     return encode_for(OUTBOUND[wire], request)

@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from aiproxy import ir
@@ -354,7 +353,7 @@ def _usage(request: ir.Request, parts: tuple[ir.Part, ...]) -> ir.Usage:
     total = estimated_tokens(request)
     cached = 0
     if len(request.turns) > 1:
-        cached = min(estimated_tokens(replace(request, turns=request.turns[:-1])), total - 1)
+        cached = min(estimated_tokens(ir.replace(request, turns=request.turns[:-1])), total - 1)
     thoughts = sum(_tokens(part.text) for part in parts if isinstance(part, ir.Reasoning))
     return ir.Usage(
         input=total - cached,

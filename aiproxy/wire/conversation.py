@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TypedDict
 
 from aiproxy import ir
@@ -115,7 +114,7 @@ def plain_text(parts: Iterable[Part]) -> str:
 def without_proofs(request: Request) -> Request:
     """`request` with no reasoning that bears a proof, and no proof anywhere else."""
     turns = (ir.replace(turn, parts=_unproved(turn.parts)) for turn in request.turns)
-    return replace(request, turns=tuple(turn for turn in turns if turn.parts))
+    return ir.replace(request, turns=tuple(turn for turn in turns if turn.parts))
 
 
 def reasoning_for(family: str, part: Reasoning) -> Reasoning | None:

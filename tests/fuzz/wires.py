@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -86,7 +85,7 @@ def request(wire: str, data: bytes) -> None:
     except BadRequest:
         return
     assert (head.model, head.stream) == (decoded.model, decoded.stream), "not what was routed"
-    decoded = replace(decoded, model="m")
+    decoded = ir.replace(decoded, model="m")
     for name, target in OUTBOUND.items():
         try:
             encoded = encode_for(target, decoded)

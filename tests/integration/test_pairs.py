@@ -11,7 +11,6 @@ import hashlib
 import json
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -101,7 +100,7 @@ class Scenarios:
         seen = self._world.latest_request()
         equal([turn.role for turn in seen.turns], ["user", "assistant", "user"])
         cached = min(
-            estimated_tokens(replace(seen, turns=seen.turns[:-1])), estimated_tokens(seen) - 1
+            estimated_tokens(ir.replace(seen, turns=seen.turns[:-1])), estimated_tokens(seen) - 1
         )
         equal(second.usage, Tokens(estimated_tokens(seen), cached, 1))
 

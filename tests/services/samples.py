@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.iweb import IAgent
 
+from aiproxy import ir
 from aiproxy.errors import CredentialDisabled, CredentialError
 from aiproxy.messages import Credential, HttpRequest, Login, header
 from aiproxy.providers.contract import (
@@ -50,7 +51,7 @@ class Acme(LoginProvider):
     def prepare(
         self, call: Call, model: str, upstream: Upstream, credential: Credential
     ) -> Prepared:
-        encoded = encode_for(OUTBOUND[self.wire], replace(call.decode(), model=model))
+        encoded = encode_for(OUTBOUND[self.wire], ir.replace(call.decode(), model=model))
         headers = (("x-api-key", credential.secret.reveal()),)
         http = HttpRequest("POST", f"{upstream.base_url}/messages", headers, encoded.body)
         return Prepared(http, call.head.stream, encoded.losses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -30,7 +30,7 @@ _ROWS = {row.wire: row for row in apikey.ROWS}
 def question(model: str, text: str = "Hello, 漢字 and 😀!", **changed: Any) -> ir.Request:
     """A request of no wire in particular."""
     turns = (ir.Turn("user", (ir.Text(text),)),)
-    return replace(
+    return ir.replace(
         ir.Request("", model, True, turns, max_output_tokens=1000, include_usage=True), **changed
     )
 
@@ -111,10 +111,10 @@ class SimulatorCase(TestCase):
 
     async def response(self, wire: str, request: ir.Request) -> ir.Response:
         """The answer as a stream and as a whole, which must be the same."""
-        streamed = await self.ask(wire, replace(request, stream=True))
+        streamed = await self.ask(wire, ir.replace(request, stream=True))
         self.assertEqual(streamed.status, 200, streamed.body)
         self.assertEqual(streamed.headers["content-type"], "text/event-stream")
-        whole = await self.ask(wire, replace(request, stream=False))
+        whole = await self.ask(wire, ir.replace(request, stream=False))
         self.assertEqual(whole.status, 200, whole.body)
         folded = ir.fold(decoded(wire, streamed.body))
         reply = OUTBOUND[wire].decode_reply(whole.status, whole.body)

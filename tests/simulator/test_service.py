@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import replace
 
 from twisted.web.client import ResponseNeverReceived
 from twisted.web.http_headers import Headers
@@ -45,7 +44,7 @@ def _calls(response: ir.Response) -> list[ir.ToolCall]:
 def _followed(request: ir.Request, response: ir.Response, *after: ir.Part) -> ir.Request:
     """The next turn of a conversation."""
     turns = (*request.turns, ir.Turn("assistant", response.parts), ir.Turn("user", after))
-    return replace(request, turns=turns)
+    return ir.replace(request, turns=turns)
 
 
 class AnswerTests(SimulatorCase):

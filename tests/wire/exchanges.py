@@ -86,13 +86,13 @@ def asked(case: corpus.Case, upstream: str, client: str) -> ir.Request:
     request = requests(upstream).get(case.id)
     if request is not None:
         try:
-            body = relay.encode_for(WIRES[client], replace(request, model="m")).body
+            body = relay.encode_for(WIRES[client], ir.replace(request, model="m")).body
             plain = WIRES[client].decode_request(body, path_of(client, plain))
         except BadRequest:
             pass
     elif case.digest is not None and "choices" in case.digest:
-        plain = replace(plain, sampling=ir.Sampling(candidates=case.digest["choices"]))
-    return replace(plain, stream=case.stream is not None, array=False, include_usage=True)
+        plain = ir.replace(plain, sampling=ir.Sampling(candidates=case.digest["choices"]))
+    return ir.replace(plain, stream=case.stream is not None, array=False, include_usage=True)
 
 
 def messages_of(case: corpus.Case) -> list[sse.Message]:

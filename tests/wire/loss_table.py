@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from aiproxy import ir
@@ -140,10 +140,10 @@ def _written(body: Object) -> bytes:
 def asked_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
     """A request's probe for an upstream of another wire."""
     model = {**MODELS, **feature.models}[target]
-    asked = replace(decoded(source, feature.bodies[source]), model=model)
+    asked = ir.replace(decoded(source, feature.bodies[source]), model=model)
     if target == "kiro" and asked.max_output_tokens == PLAIN["anthropic"]["max_tokens"]:
         # Anthropic's clients must name a limit, which is not what the probe is about.
-        asked = replace(asked, max_output_tokens=None)
+        asked = ir.replace(asked, max_output_tokens=None)
     try:
         encoded = relay.encode_for(OUTBOUND[target], asked)
     except BadRequest:
@@ -176,13 +176,13 @@ def answered_elsewhere(feature: Feature, source: str, target: str) -> Outcome:
 
 def asking(wire: str) -> ir.Request:
     """What every probe of an answer answers; where there can be two answers, both are wanted."""
-    return replace(decoded(wire, PLAIN[wire]), sampling=ir.Sampling(candidates=2))
+    return ir.replace(decoded(wire, PLAIN[wire]), sampling=ir.Sampling(candidates=2))
 
 
 def _streamed_elsewhere(feature: Feature, source: str, target: str, request: ir.Request) -> Outcome:
     """From an upstream that only streams."""
     said = feature.bodies[source]
-    request = replace(request, stream=True, include_usage=True)
+    request = ir.replace(request, stream=True, include_usage=True)
     way = relay.connect(OUTBOUND[source], INBOUND[target], lambda: request, "", ORIGIN)
     data = way.feed(messages_of(said)) + way.close()
     same = feature.aspect(read_stream(target, data)) == feature.aspect(answered(source, said))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 from hypothesis import given, settings
 from twisted.trial.unittest import SynchronousTestCase
@@ -202,5 +201,5 @@ class SessionTests(SynchronousTestCase):
             "anthropic", "m", stream=False, turns=(user(),), user=f"user_session_{SESSION}"
         )
         self.assertEqual(session_of(asked), SESSION)
-        self.assertEqual(session_of(replace(asked, cache_key="k")), "k")
-        self.assertEqual(session_of(replace(asked, user="")), "")
+        self.assertEqual(session_of(ir.replace(asked, cache_key="k")), "k")
+        self.assertEqual(session_of(ir.replace(asked, user="")), "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -58,7 +57,7 @@ def decoded(wire: str, **members: Any) -> ir.Request:
 
 
 def sent(wire: str, request: ir.Request, model: str = "") -> tuple[Any, tuple[ir.Loss, ...]]:
-    asked = replace(request, model=model or MODELS[wire])
+    asked = ir.replace(request, model=model or MODELS[wire])
     encoded = relay.encode_for(OUTBOUND[wire], asked)
     return json.loads(encoded.body), encoded.losses
 

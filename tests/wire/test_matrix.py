@@ -9,7 +9,6 @@ in `views`, the grammar of the streams in `grammars`. Cases that cannot pass are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import chain, islice
 from typing import TypeAlias
 
@@ -167,11 +166,11 @@ class AnswerTests(MatrixCase):
                 continue
             if isinstance(events[-1], ir.Broken):
                 continue
-            request = replace(exchanges.asked(case, "anthropic", "gemini"), array=True)
+            request = ir.replace(exchanges.asked(case, "anthropic", "gemini"), array=True)
             encoder = WIRES["gemini"].StreamEncoder(request)
             data = b"".join(encoder.encode(event) for event in events)
             grammars.check("gemini", data)
-            plain = WIRES["gemini"].StreamEncoder(replace(request, array=False))
+            plain = WIRES["gemini"].StreamEncoder(ir.replace(request, array=False))
             stream = b"".join(plain.encode(event) for event in events)
             self.assertEqual(
                 WIRES["gemini"].decode_reply(200, data), exchanges.read_stream("gemini", stream)

@@ -10,7 +10,6 @@ any other, they are gone, and that is declared.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TypeAlias
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -94,7 +93,7 @@ class ProofTests(SynchronousTestCase):
             if (case.id, client) == SPLICED:
                 continue
             count += 1
-            asked = replace(request, model=MODELS[upstream])
+            asked = ir.replace(request, model=MODELS[upstream])
             body = relay.encode_for(WIRES[upstream], asked).body
             path = exchanges.path_of(upstream, asked)
             turns = WIRES[upstream].decode_request(body, path).turns
@@ -110,7 +109,7 @@ class ProofTests(SynchronousTestCase):
             for other, wire in WIRES.items():
                 if other == upstream or (upstream, other) == ("chat", "gemini"):
                     continue  # Chat's proofs are Google's own, and welcome there.
-                encoded = relay.encode_for(wire, replace(request, model="m"))
+                encoded = relay.encode_for(wire, ir.replace(request, model="m"))
                 place = f"{upstream} to {client} to {other}: {case.id}"
                 self.assertFalse(may_hold_tags(encoded.body, other), place)
                 for *_, data in proofs:

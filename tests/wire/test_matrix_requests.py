@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -191,7 +191,7 @@ class Translated:
 
 def translated(request: ir.Request, target: str, model: str) -> Translated:
     """Raises: BadRequest when it is refused."""
-    source = replace(request, model=model)
+    source = ir.replace(request, model=model)
     encoded = relay.encode_for(WIRES[target], source)
     path = exchanges.path_of(target, source)
     return Translated(source, encoded, WIRES[target].decode_request(encoded.body, path))
@@ -309,7 +309,7 @@ class RequestTests(MatrixCase):
                         assert request is not None
                         place = f"{client} to kiro ({model}): {case.id}"
                         try:
-                            encoded = relay.encode_for(kiro, replace(request, model=model))
+                            encoded = relay.encode_for(kiro, ir.replace(request, model=model))
                         except BadRequest as error:
                             if not error.reply.message.startswith((*REFUSALS, *KIRO_REFUSALS)):
                                 yield f"{place}: {error.reply.message}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -148,7 +147,7 @@ def word_of(wire: str, body: Any) -> str:
 def asked(wire: str, **changed: Any) -> ir.Request:
     turns = (ir.Turn("user", (ir.Text("hi"),)),)
     request = ir.Request(wire, "m", True, turns, tools=(ir.Tool("look"),), include_usage=True)
-    return replace(request, **changed)
+    return ir.replace(request, **changed)
 
 
 def whole(upstream: str, client: str, body: Object) -> Any:

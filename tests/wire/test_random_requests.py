@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -81,7 +80,7 @@ class DamageTests(SynchronousTestCase):
             wire, members = sample
             body = data.draw(mutations({"model": "m", **members}))
             try:
-                request = replace(decoded(wire, body), model="m")
+                request = ir.replace(decoded(wire, body), model="m")
             except BadRequest as error:
                 self.assertTrue(error.reply.message)
                 return
@@ -104,16 +103,16 @@ class RandomTests(SynchronousTestCase):
         def check(made: ir.Request) -> None:
             model = "m" if made.model == "claude-3-haiku" else made.model  # Which never thinks.
             # A first turn that is lost would make instructions of the next.
-            made = replace(made, model=model, turns=(HELLO, *made.turns))
+            made = ir.replace(made, model=model, turns=(HELLO, *made.turns))
             try:
                 body = WIRES[made.wire].encode_request(made).body
-                request = replace(decoded(made.wire, body), model=model)
+                request = ir.replace(decoded(made.wire, body), model=model)
             except BadRequest:
                 return
             for target, encoded, read in elsewhere(request):
                 self._same(request, read, encoded.losses, target)
                 try:
-                    back = relay.encode_for(WIRES[request.wire], replace(read, model=model))
+                    back = relay.encode_for(WIRES[request.wire], ir.replace(read, model=model))
                 except BadRequest:
                     continue
                 again = decoded(request.wire, back.body)

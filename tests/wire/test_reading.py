@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -36,7 +35,7 @@ def plain(request: ir.Request) -> ir.Request:
         for turn in request.turns
     ]
     turns.append(ir.Turn("user", (ir.Text("x"),)))
-    return replace(request, turns=tuple(turns), sampling=ir.Sampling())
+    return ir.replace(request, turns=tuple(turns), sampling=ir.Sampling())
 
 
 class ReadingTests(SynchronousTestCase):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -39,7 +39,7 @@ class Sent:
 
 def sent(request: ir.Request, target: str, model: str = "") -> Sent:
     """Raises: BadRequest."""
-    asked = replace(request, model=model or MODELS[target])
+    asked = ir.replace(request, model=model or MODELS[target])
     encoded = relay.encode_for(OUTBOUND[target], asked)
     return Sent(json.loads(encoded.body), tuple(loss.feature for loss in encoded.losses))
 
@@ -152,8 +152,8 @@ class RefusalTests(SynchronousTestCase):
             tool = ir.Tool("f", schema=ir.JSON(text.encode()))
             answer = ir.OutputFormat("json_schema", ir.JSON(text.encode()))
             for asked in (
-                replace(request, tools=(tool,)),
-                replace(request, output_format=answer),
+                ir.replace(request, tools=(tool,)),
+                ir.replace(request, output_format=answer),
             ):
                 for target in OUTBOUND.keys() - {"chat"}:
                     error = self.assertRaises(BadRequest, sent, asked, target)
@@ -221,7 +221,7 @@ class NameTests(SynchronousTestCase):
 def _bytes(body: Any, source: str, target: str) -> bytes:
     """The body for an upstream, empty when it is refused."""
     try:
-        request = replace(decoded(source, body), model=MODELS[target])
+        request = ir.replace(decoded(source, body), model=MODELS[target])
         return relay.encode_for(OUTBOUND[target], request).body
     except BadRequest:
         return b""

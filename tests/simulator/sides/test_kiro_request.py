@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -115,7 +114,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_more_images(self) -> None:
         """More pictures than the service takes are refused."""
-        body = json.loads(sent(replace(asked(), turns=(user(*[image()] * 4, "x"),))))
+        body = json.loads(sent(ir.replace(asked(), turns=(user(*[image()] * 4, "x"),))))
         said = body["conversationState"]["currentMessage"]["userInputMessage"]
         said["images"].append(said["images"][0])
         self.assertRaises(BadRequest, check, json.dumps(body).encode())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -252,7 +251,7 @@ class PartTests(SynchronousTestCase):
         """A Gemini model gets its own proofs back, no other model does."""
         call = ir.ToolCall("c", "f", "{}", proof=ir.Proof("gemini", "SIG"))
         request = asked(assistant(call))
-        google = encoded(replace(request, model="google/gemini-3-pro"))[0]
+        google = encoded(ir.replace(request, model="google/gemini-3-pro"))[0]
         self.assertEqual(
             google["messages"][0]["tool_calls"][0]["extra_content"],
             {"google": {"thought_signature": "SIG"}},
@@ -342,7 +341,7 @@ class ToolTests(SynchronousTestCase):
 class ParameterTests(SynchronousTestCase):
     def test_stream(self) -> None:
         """A stream always asks for its usage."""
-        body, _ = encoded(replace(asked(), stream=True))
+        body, _ = encoded(ir.replace(asked(), stream=True))
         self.assertEqual((body["stream"], body["stream_options"]), (True, {"include_usage": True}))
 
     def test_limits(self) -> None:
@@ -377,15 +376,15 @@ class ParameterTests(SynchronousTestCase):
         """OpenAI's reasoning models get no temperature, unless they shall not reason."""
         likely = asked(sampling=ir.Sampling(logprobs=True, top_logprobs=2))
         self.assertEqual(encoded(likely)[0]["top_logprobs"], 2)
-        self.assertEqual(encoded(replace(likely, model="gpt-5.1"))[1], {"logprobs": "dropped"})
-        request = replace(asked(sampling=ir.Sampling(0.5, 1.0)), model="gpt-5.1")
+        self.assertEqual(encoded(ir.replace(likely, model="gpt-5.1"))[1], {"logprobs": "dropped"})
+        request = ir.replace(asked(sampling=ir.Sampling(0.5, 1.0)), model="gpt-5.1")
         body, losses = encoded(request)
         self.assertNotIn("temperature", body)
         self.assertEqual(losses, {"temperature": "dropped"})
         for free in (
-            replace(request, thinking=ir.Thinking("none")),
-            replace(request, wire="chat"),
-            replace(request, model="gpt-5-chat-latest"),
+            ir.replace(request, thinking=ir.Thinking("none")),
+            ir.replace(request, wire="chat"),
+            ir.replace(request, model="gpt-5-chat-latest"),
         ):
             self.assertEqual(encoded(free)[0]["temperature"], 0.5)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -87,7 +86,7 @@ class ContentsTests(SynchronousTestCase):
 
     def test_nothing_to_say(self) -> None:
         """A request without messages is refused."""
-        self.assertRaises(BadRequest, gemini.encode_request, replace(request(), turns=()))
+        self.assertRaises(BadRequest, gemini.encode_request, ir.replace(request(), turns=()))
 
     def test_foreign_files(self) -> None:
         """A file that another vendor keeps is refused."""
@@ -140,7 +139,7 @@ class ContentsTests(SynchronousTestCase):
             said("assistant", ir.ToolCall("a", "f", ""), ir.ToolCall("b", "g", "")),
             said("user", ir.ToolResult("a", (PNG,)), ir.ToolResult("b", (url,), is_error=True)),
         )
-        answers = body(replace(asked, model="gemini-2.5-flash"))["contents"][2]["parts"]
+        answers = body(ir.replace(asked, model="gemini-2.5-flash"))["contents"][2]["parts"]
         see = "(see the attachment below)"
         self.assertEqual(
             [part["functionResponse"]["response"] for part in answers[:2]],
@@ -149,7 +148,7 @@ class ContentsTests(SynchronousTestCase):
         texts = [part.get("text") for part in answers[2:]]
         mark = "[attached by the result of tool call {}]"
         self.assertEqual(texts, [mark.format("f"), None, mark.format("g"), None])
-        newer = body(replace(asked, model="gemini-3-pro"))["contents"]
+        newer = body(ir.replace(asked, model="gemini-3-pro"))["contents"]
         self.assertEqual(newer[1]["parts"][0]["thoughtSignature"], BYPASS)
         self.assertEqual(
             [list(part) for part in newer[2]["parts"]],
@@ -373,14 +372,16 @@ class ParameterTests(SynchronousTestCase):
 
     def test_own_generation(self) -> None:
         """What Gemini's own clients say goes on as it is, a count of one too."""
-        own = replace(request(sampling=ir.Sampling(None, logprobs=True, candidates=2)), wire=NAME)
+        own = ir.replace(
+            request(sampling=ir.Sampling(None, logprobs=True, candidates=2)), wire=NAME
+        )
         self.assertEqual(
             body(own)["generationConfig"], {"responseLogprobs": True, "candidateCount": 2}
         )
         self.assertEqual(losses(own), [])
-        single = replace(own, sampling=ir.Sampling(candidates=1))
+        single = ir.replace(own, sampling=ir.Sampling(candidates=1))
         self.assertEqual(body(single)["generationConfig"], {"candidateCount": 1})
-        foreign = replace(single, wire="chat")
+        foreign = ir.replace(single, wire="chat")
         self.assertNotIn("generationConfig", body(foreign))
 
     def test_extras(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -67,7 +66,7 @@ class GrammarTests(SynchronousTestCase):
     def test_one_line(self) -> None:
         """A schema that the client printed on several lines does not break the event."""
         tool = ir.Tool("f", schema=ir.JSON(b'{\r\n  "type": "object"\n}'))
-        encoder = responses.StreamEncoder(replace(ASKED, tools=(tool,)))
+        encoder = responses.StreamEncoder(ir.replace(ASKED, tools=(tool,)))
         for event in encoder.encode(START)[:-2].split(b"\n\n"):
             self.assertEqual(len(event.splitlines()), 2)
 
