@@ -90,6 +90,7 @@ def _unsaid(request: ir.Request, asked: ir.Thinking, limits: Limits, losses: Los
         limit = request.max_output_tokens or request.default_max_output_tokens
         return Plan(_shown({"type": "adaptive"}, asked.summary), "", limit)
     if asked.adaptive:
+        losses.approximated("thinking-budget")
         return _manual(request, _BUDGETS["medium"], losses)
     losses.dropped("thinking")
     limit = request.max_output_tokens or request.default_max_output_tokens

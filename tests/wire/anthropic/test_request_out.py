@@ -300,6 +300,12 @@ class ParameterTests(EncodingCase):
         for model in ("claude-opus-4-6", "claude-sonnet-4-5"):
             self.assertEqual(self.losses(model=model, thinking=asked), {"reasoning-effort"})
 
+    def test_free_choice(self) -> None:
+        """A model that cannot choose how much to think gets a budget, which is told."""
+        asked = ir.Thinking(adaptive=True)
+        self.assertEqual(self.losses(model="claude-sonnet-4-5", thinking=asked), {"thinking-budget"})
+        self.assertEqual(self.losses(model="claude-opus-4-8", thinking=asked), set())
+
     def test_budget_within_the_limit(self) -> None:
         """A budget leaves room for an answer; a limit of our own grows with it."""
         model, thinking = "claude-sonnet-4-5", ir.Thinking(budget_tokens=5000)
