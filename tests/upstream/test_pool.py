@@ -219,9 +219,12 @@ class HomeTests(ClientCase):
     @asynchronous
     async def test_idle(self) -> None:
         """Of idle connections those stay that were last used for somebody who is still there."""
-        both = [self.post(b"{}", home) for home in (OLD, NEW)]
-        connections = [await self.server.request() for _ in both]
-        for connection, sent in zip(connections, both, strict=True):
+        asked = []
+        for home in (OLD, NEW):
+            sent = self.post(b"{}", home)
+            asked.append((sent, await self.server.request()))
+        connections = [connection for _, connection in asked]
+        for sent, connection in asked:
             connection.answer(b"ok")
             await (await sent).whole(LIMIT)
         self.client.keep_for([NEW])
