@@ -209,6 +209,9 @@ class StreamEncoder:
                     out += self._whole(call_proof_block(block.late_proof, late=True))
                 return out
             case _:
+                if block.citations:
+                    # Of a text that never came.
+                    self._losses.dropped("citations")
                 return self._stop(block)
 
     # ── the parts of a block ──

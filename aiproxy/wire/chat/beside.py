@@ -19,6 +19,14 @@ def logprobs_of(choice: shapes.Choice) -> tuple[tuple[ir.Logprob, ...], tuple[ir
     return logprobs.read(found.content), logprobs.read(found.refusal)
 
 
+def citations(leftovers: Leftovers, annotations: ir.JSON) -> tuple[ir.Citation, ...]:
+    """The sources in a message, noted when they cannot be read."""
+    found = tuple(message_parts.citations(annotations))
+    if not found and jsontext.given(annotations):
+        leftovers.add("citations", annotations)
+    return found
+
+
 def is_error(value: ir.JSON) -> bool:
     """Whether an `error` field tells of one."""
     return jsontext.given(value) and bytes(value) not in (b"{}", b'""', b"false")

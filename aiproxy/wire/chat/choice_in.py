@@ -86,7 +86,9 @@ class ChoiceReader:
     """
     One answer's deltas in, its events out; they are added to `out`.
 
-    leftovers: where proofs are noted that nobody reads. finish: its finish reason, None until it
+    Sources that arrive when no text is open belong to the next one, if there is any.
+
+    leftovers: where is noted what has no place in a block. finish: its finish reason, None until it
     came. is_named: whether the last delta named the call that it belongs to.
     """
 
@@ -103,6 +105,7 @@ class ChoiceReader:
         self._said = 0
         self._said_before = 0
         self._pending_proof: ir.Proof | None = None
+        self._pending_sources: list[ir.JSON] = []
         self._speech: beside.Speech | None = None
 
     def read(self, choice: shapes.Choice, seed: str, out: list[ir.BlockEvent]) -> None:
@@ -136,6 +139,8 @@ class ChoiceReader:
             for spoken in self._speech.parts():
                 index = self._next_block()
                 out += (ir.BlockStarted(index, spoken), ir.BlockStopped(index))
+        for sources in self._pending_sources:
+            self._leftovers.add("citations", sources)
         return counting.stop_of(self.finish, bool(self._calls.all))
 
     def _logprobs(self, choice: shapes.Choice, out: list[ir.BlockEvent]) -> None:
@@ -177,14 +182,20 @@ class ChoiceReader:
             self._message_proof(delta.extra_content, out)
 
     def _beside(self, delta: shapes.Delta, out: list[ir.BlockEvent]) -> None:
-        for citation in message_parts.citations(delta.annotations):
-            if isinstance(self._prose, ir.Text):
-                placed = message_parts.placed(citation, self._said_before)
-                out.append(ir.CitationAdded(self._prose_block, placed))
+        if isinstance(self._prose, ir.Text):
+            self._cite(delta.annotations, out)
+        elif jsontext.given(delta.annotations):
+            self._pending_sources.append(jsontext.copied(delta.annotations))
         for image in message_parts.images(delta.images):
             self._stop_prose(out)
             index = self._next_block()
             out += (ir.BlockStarted(index, image), ir.BlockStopped(index))
+
+    def _cite(self, annotations: ir.JSON, out: list[ir.BlockEvent]) -> None:
+        """Adds sources to the open text."""
+        for citation in beside.citations(self._leftovers, annotations):
+            placed = message_parts.placed(citation, self._said_before)
+            out.append(ir.CitationAdded(self._prose_block, placed))
 
     def _thought(self, text: str, out: list[ir.BlockEvent]) -> None:
         index = self._prose_as(ir.Reasoning(""), out)
@@ -198,6 +209,10 @@ class ChoiceReader:
             self._prose, self._prose_block = block, self._next_block()
             self._said_before = self._said
             out.append(ir.BlockStarted(self._prose_block, block))
+            if isinstance(block, ir.Text):
+                pending, self._pending_sources = self._pending_sources, []
+                for sources in pending:
+                    self._cite(sources, out)
         return self._prose_block
 
     def _stop_prose(self, out: list[ir.BlockEvent]) -> None:

@@ -71,12 +71,14 @@ def _answer(number: int, choice: shapes.Choice, seed: str, leftovers: Leftovers)
     if message is None:
         raise UpstreamProtocolError("the upstream's answer has no message")
     beside.note_proofs(leftovers, message)
-    parts = tuple(_parts(choice, message, seed))
+    parts = tuple(_parts(choice, message, seed, leftovers))
     has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
     return ir.Answer(number, parts, counting.stop_of(choice.finish_reason, has_calls))
 
 
-def _parts(choice: shapes.Choice, message: shapes.Delta, seed: str) -> Iterator[ir.Part]:
+def _parts(
+    choice: shapes.Choice, message: shapes.Delta, seed: str, leftovers: Leftovers
+) -> Iterator[ir.Part]:
     of_text, of_refusal = beside.logprobs_of(choice)
     pieces = list(message_parts.content(message))
     thoughts = message_parts.thoughts(message) + "".join(
@@ -87,8 +89,10 @@ def _parts(choice: shapes.Choice, message: shapes.Delta, seed: str) -> Iterator[
     calls = list(_calls(message, seed))
     text = "".join(t for is_thought, t in pieces if not is_thought)
     proof = google_proof(message.extra_content)
+    cited = beside.citations(leftovers, message.annotations)
+    if cited and not (text or of_text):
+        leftovers.add("citations", message.annotations)
     if text or of_text:
-        cited = tuple(message_parts.citations(message.annotations))
         yield ir.Text(text, cited, proof, logprobs=of_text)
     elif calls and calls[0].proof is None and proof is not None:
         first = calls[0]

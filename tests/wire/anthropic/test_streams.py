@@ -286,6 +286,19 @@ class EncoderTests(SynchronousTestCase):
             self.assertEqual(encoder.losses, losses)
             self.assertEqual(anthropic.encode_reply(reply, ASKED).losses, tuple(losses))
 
+    def test_sources_of_no_text(self) -> None:
+        """A text that never came is not written, so what it cites is reported as lost."""
+        encoder = anthropic.StreamEncoder(ASKED)
+        for event in (
+            ir.Started("id", "m"),
+            ir.BlockStarted(0, ir.Text("")),
+            ir.CitationAdded(0, ir.Citation("u")),
+            ir.BlockStopped(0),
+            ir.Finished("end"),
+        ):
+            encoder.encode(event)
+        self.assertEqual(encoder.losses, [ir.Loss("citations")])
+
     def test_broken(self) -> None:
         """An error is the last event; one about the length begins as Claude Code expects."""
         error = ErrorReply(400, "context_length", "too many tokens")

@@ -119,6 +119,15 @@ class DecodeTests(SynchronousTestCase):
             with self.assertRaises(UpstreamProtocolError):
                 chat.decode_reply(200, body)
 
+    def test_citations_without_a_text(self) -> None:
+        """They are reported as left over."""
+        cited = [{"type": "url_citation", "url_citation": {"url": "u"}}]
+        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        reply = decoded({"content": None, "annotations": cited, "tool_calls": [call]})
+        assert isinstance(reply, ir.Response)
+        assert reply.extras is not None
+        self.assertEqual([name for name, _ in reply.extras.fields], ["citations"])
+
 
 class EncodeTests(SynchronousTestCase):
     def test_only_calls(self) -> None:

@@ -115,6 +115,36 @@ class ProseTests(DecoderTestCase):
             ),
         )
 
+    def test_citations_without_an_open_text(self) -> None:
+        """Those before a text, or behind one that is over, belong to the next one."""
+        place = {"url": "u", "start_index": 1, "end_index": 2}
+        sources = chunk({"annotations": [{"type": "url_citation", "url_citation": place}]})
+        self.assertEqual(
+            self.parts(sources, chunk({"reasoning": "hm"}), chunk({"content": "abc"}, "stop")),
+            (ir.Reasoning("hm"), ir.Text("abc", (ir.Citation("u", "", 1, 2),))),
+        )
+        call = fragment(0, "{}", id="c", name="f")
+        self.assertEqual(
+            self.parts(chunk({"content": "abc"}), call, sources, chunk({"content": "d"}, "stop")),
+            (ir.Text("abc"), ir.ToolCall("c", "f", "{}"), ir.Text("d", (ir.Citation("u"),))),
+        )
+
+    def test_citations_without_a_text(self) -> None:
+        """What no text is left for is reported, and so is what cannot be read."""
+        cited = [{"type": "url_citation", "url_citation": {"url": "u"}}]
+        call = fragment(0, "{}", id="c", name="f")
+        for messages in (
+            (chunk({"content": "a"}), call, chunk({"annotations": cited}, "tool_calls")),
+            (chunk({"refusal": "no"}), chunk({"annotations": cited}, "stop")),
+            (chunk({"content": "a"}), chunk({"annotations": {"url": "u"}}, "stop")),
+        ):
+            last = self.events(*messages)[-1]
+            assert isinstance(last, ir.Finished)
+            assert last.extras is not None
+            self.assertEqual([name for name, _ in last.extras.fields], ["citations"])
+        last = self.events(call, chunk({"annotations": []}, "tool_calls"))[-1]
+        self.assertEqual(last, ir.Finished("tool_use"))
+
     def test_images(self) -> None:
         """Images that a model drew are media."""
         image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
