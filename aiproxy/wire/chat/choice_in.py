@@ -35,7 +35,7 @@ class _Call:
         self.stopped = False
 
     def is_complete(self) -> bool:
-        """Whether nothing more can come that would make sense; free text has no mark of its end."""
+        """Whether nothing more need come; free text has no mark of its end, and may go on."""
         if self.kind == "custom":
             return bool(self.pieces)
         text = "".join(self.pieces)
@@ -250,6 +250,7 @@ class ChoiceReader:
         call = self._growing = self._calls.of(fragment, name)
         self.is_named = bool(name or fragment.id)
         if call.stopped:
+            self._late(call, text)
             return
         call.id = call.id or fragment.id or ""
         if custom is not None:
@@ -268,6 +269,15 @@ class ChoiceReader:
             call.proof = proof
             if call.block >= 0:
                 out.append(ir.ProofAdded(call.block, proof))
+
+    def _late(self, call: _Call, text: str) -> None:
+        """
+        Targets were told that the call is over; some vendors repeat it whole, though.
+
+        Raises: UpstreamProtocolError when it goes on.
+        """
+        if text.strip() and text != "".join(call.pieces):
+            raise UpstreamProtocolError("the upstream's stream adds to a tool call that is over")
 
     def _taken_proof(self) -> ir.Proof | None:
         proof, self._pending_proof = self._pending_proof, None
@@ -290,10 +300,12 @@ class ChoiceReader:
         Stop the calls that have all their arguments.
 
         Chat marks no call's end. Without this, a target that opens one block at a time would have
-        to hold the second call back until the answer's end.
+        to hold the second call back until the answer's end. A custom call stays open: its pieces
+        may alternate with those of others.
         """
         for call in self._calls.all:
-            if call.block >= 0 and not call.stopped and call.is_complete():
+            is_settled = call.kind != "custom" and not call.stopped
+            if call.block >= 0 and is_settled and call.is_complete():
                 self._stop_call(call, out)
 
     def _stop_call(self, call: _Call, out: list[ir.BlockEvent]) -> None:

@@ -380,6 +380,41 @@ class CallTests(DecoderTestCase):
             (ir.ToolCall("c", "p", "x", "custom"), ir.ToolCall("d", "f", "{}")),
         )
 
+    def test_custom_calls_in_turn(self) -> None:
+        """The pieces of their inputs find their calls, also behind a text."""
+
+        def piece(index: int, text: str, **more: Any) -> sse.Message:
+            custom = {"input": text, **({"name": more.pop("name")} if "name" in more else {})}
+            return chunk({"tool_calls": [{"index": index, "custom": custom, **more}]})
+
+        self.assertEqual(
+            self.parts(
+                piece(0, "a", id="c", name="p"),
+                piece(1, "x", id="d", name="q"),
+                piece(0, "b"),
+                piece(0, "b"),
+                piece(1, "y"),
+                chunk({"content": "so"}),
+                piece(0, "c"),
+                chunk({"content": "!"}, "tool_calls"),
+            ),
+            (
+                ir.ToolCall("c", "p", "abbc", "custom"),
+                ir.ToolCall("d", "q", "xy", "custom"),
+                ir.Text("so!"),
+            ),
+        )
+
+    def test_more_of_a_call_that_is_over(self) -> None:
+        """It is refused rather than lost; the same once more, or blanks, are no more of it."""
+        begin = (fragment(0, '{"a":1}', id="c", name="f"), chunk({"content": "x"}))
+        for late in ("", "\n", '{"a":1}'):
+            self.assertEqual(
+                self.parts(*begin, fragment(0, late), chunk(finish="tool_calls")),
+                (ir.ToolCall("c", "f", '{"a":1}'), ir.Text("x")),
+            )
+        self.assertRaises(UpstreamProtocolError, self.events, *begin, fragment(0, "}"))
+
     def test_object_as_arguments(self) -> None:
         """A vendor that sends the arguments as an object means its text."""
         call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": {"z": 1, "a": 2}}}
