@@ -3,8 +3,8 @@ An upstream's stream, read event by event.
 
 Vendors differ: some send a text only in its `.done` event or only in the finished item, some leave
 out `content_part` events or the items of the final response. So each block remembers how much of it
-came, every later form of the same text adds what is missing, and items that were never streamed are
-taken from the final response.
+came, every later form of the same text adds what is missing, and items that were never streamed, or
+never ended, are taken from the final response.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.framing import sse
 from aiproxy.wire import logprobs
-from aiproxy.wire.jsontext import given, read_reply, try_read
+from aiproxy.wire.jsontext import copied, given, read_reply, try_read
 from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.responses import errors, items, outcome, shapes
-from aiproxy.wire.responses.progress import Block, Item
+from aiproxy.wire.responses.progress import Block, Item, Items
 from aiproxy.wire.responses.reading import EventReader
 from aiproxy.wire.responses.shapes import NAME, StreamEvent
 
@@ -28,8 +28,7 @@ class StreamDecoder:
 
     def __init__(self) -> None:
         self._out: list[ir.Event] = []
-        self._items: dict[int, Item] = {}
-        self._ids: set[str] = set()
+        self._items = Items()
         self._blocks = 0
         self._seed = ""
         self._started = False
@@ -84,10 +83,9 @@ class StreamDecoder:
             return
         self._begin(response)
         for index, item in enumerate(response.output or ()):
-            if index not in self._items and not self._is_known(item):
-                self._item_ended(index, item)
-        for known in self._items.values():
-            self._stop(known)
+            self._item_ended(self._items.place(index, item), item)
+        for index, known in self._items.all():
+            self._give_up(index, known)
         if response.status in ("queued", "in_progress"):
             response.status = None
         stop = outcome.stop_of(response, has_calls=self._has_calls, has_refusal=self._has_refusal)
@@ -118,43 +116,46 @@ class StreamDecoder:
 
     def _item(self, index: int) -> Item:
         self._begin()
-        item = self._items.get(index)
-        if item is None:
-            item = self._items[index] = Item()
-        return item
-
-    def _is_known(self, item: ir.JSON) -> bool:
-        ids = try_read(item, shapes.Ids) or shapes.Ids()
-        return ids.id in self._ids or ids.call_id in self._ids
-
-    def _note(self, item: ir.JSON) -> None:
-        ids = try_read(item, shapes.Ids) or shapes.Ids()
-        self._ids.update(name for name in (ids.id, ids.call_id) if name)
+        return self._items.at(index)
 
     def _item_added(self, event: StreamEvent) -> None:
-        if not given(event.item) or event.output_index in self._items:
+        index = event.output_index
+        if not given(event.item) or index in self._items:
             return
-        item = self._item(event.output_index)
-        self._note(event.item)
-        kind = items.kind_of(event.item)
-        if kind in ("function_call", "custom_tool_call"):
+        item = self._item(index)
+        self._items.note(index, event.item)
+        if item.kind != "reasoning":
+            item.announced = copied(event.item)
+        if item.kind in ("function_call", "custom_tool_call"):
             shape = read_reply(event.item, shapes.CallItem)
-            call = items.made_call(shape, kind, self._seed, event.output_index)
+            call = items.made_call(shape, item.kind, self._seed, index)
             if call.name:
                 self._start_call(item, call)
 
+    def _give_up(self, index: int, item: Item) -> None:
+        """
+        The stream is over: an item that is not will be no more than it was when announced.
+
+        Raises: UpstreamProtocolError when that is a call without a name.
+        """
+        if item.announced is not None:
+            self._item_ended(index, item.announced)
+        if item.is_unnamed and item.call is None:
+            raise UpstreamProtocolError("the upstream's stream calls a tool without a name")
+        self._stop(item)
+
     def _item_done(self, event: StreamEvent) -> None:
         if given(event.item):
-            self._item_ended(event.output_index, event.item)
+            self._item_ended(self._items.place_of_done(event.output_index, event.item), event.item)
 
     def _item_ended(self, index: int, raw: ir.JSON) -> None:
         item = self._item(index)
         if item.done:
             return
         item.done = True
-        self._note(raw)
+        self._items.note(index, raw)
         items.note_rest(self._leftovers, raw)
-        match kind := items.kind_of(raw):
+        match kind := item.kind:
             case "message":
                 self._message_ended(item, read_reply(raw, shapes.MessageItem))
             case "reasoning":
@@ -352,14 +353,19 @@ class StreamDecoder:
         self._has_calls = True
         item.call = self._start(ir.replace(call, arguments=""), ir.ArgumentsDelta)
 
+    def _call_of(self, event: StreamEvent) -> Block | None:
+        """The call that an event is about, None when it is over or still lacks its name."""
+        item = self._item(event.output_index)
+        if item.done:
+            return None
+        item.is_unnamed = item.call is None
+        return item.call
+
     def _call_delta(self, event: StreamEvent) -> None:
-        self._more(self._item(event.output_index).call, event.delta)
+        self._more(self._call_of(event), event.delta)
 
-    def _arguments_done(self, event: StreamEvent) -> None:
-        self._rest(self._item(event.output_index).call, event.arguments)
-
-    def _input_done(self, event: StreamEvent) -> None:
-        self._rest(self._item(event.output_index).call, event.input)
+    def _call_done(self, event: StreamEvent) -> None:
+        self._rest(self._call_of(event), event.arguments or event.input)
 
 
 def _response(event: StreamEvent) -> shapes.ResponseObject:
@@ -388,8 +394,8 @@ _READERS: Mapping[str, Callable[[StreamDecoder, StreamEvent], None]] = {
     "response.reasoning_summary_part.added": StreamDecoder._summary_added,
     "response.reasoning_summary_text.done": StreamDecoder._summary_done,
     "response.reasoning_text.done": StreamDecoder._thought_done,
-    "response.function_call_arguments.done": StreamDecoder._arguments_done,
-    "response.custom_tool_call_input.done": StreamDecoder._input_done,
+    "response.function_call_arguments.done": StreamDecoder._call_done,
+    "response.custom_tool_call_input.done": StreamDecoder._call_done,
     "response.completed": StreamDecoder._completed,
     "response.incomplete": StreamDecoder._completed,
     "response.failed": StreamDecoder._failed,

@@ -99,6 +99,58 @@ class VendorTests(SynchronousTestCase):
         reply = folded(CREATED, added(0, **call), done(0, **call, name="f"), completed())
         self.assertEqual(reply.parts, (ir.ToolCall("c", "f", "{}"),))
 
+    def test_an_item_that_never_ends(self) -> None:
+        """What the final response says of it counts, also when its name comes only there."""
+        arguments = "response.function_call_arguments.delta"
+        call = {"type": "function_call", "id": "fc", "call_id": "c", "arguments": '{"a":1}'}
+        bare = {**call, "arguments": ""}
+        for messages in (
+            [added(0, **bare)],
+            [added(0, **bare), {"type": arguments, "delta": '{"a"'}],
+            [added(0, **bare, name="f"), {"type": arguments, "delta": '{"a"'}],
+            [{"type": arguments, "delta": '{"a"'}],
+            [added(3, **bare)],
+        ):
+            reply = folded(CREATED, *messages, completed({**call, "name": "f"}))
+            self.assertEqual(reply.parts, (ir.ToolCall("c", "f", '{"a":1}'),), messages)
+        text = {"type": "message", "content": [{"type": "output_text", "text": "hello"}]}
+        begin = [added(0, type="message"), {"type": "response.output_text.delta", "delta": "he"}]
+        self.assertEqual(folded(CREATED, *begin, completed(text)).parts, (ir.Text("hello"),))
+
+    def test_an_item_that_is_only_announced(self) -> None:
+        """It is what it was announced as; a call that never had a name is refused."""
+        call = {"type": "function_call", "call_id": "c", "arguments": "{}"}
+        search = {"type": "web_search_call", "id": "w", "action": {"type": "search"}}
+        reply = folded(CREATED, added(0, **call, name="f"), added(1, **search), completed())
+        (made, opaque) = reply.parts
+        self.assertEqual(made, ir.ToolCall("c", "f", "{}"))
+        assert isinstance(opaque, ir.Opaque)
+        self.assertEqual(json.loads(bytes(opaque.raw)), search)
+        nameless = {"type": "response.function_call_arguments.delta", "delta": "{}"}
+        for message in (added(0, **call), nameless):
+            self.assertRaises(UpstreamProtocolError, events, CREATED, message, completed())
+
+    def test_other_numbers_in_the_end(self) -> None:
+        """Items of the final response are found by their ids, else by place and kind."""
+        thought = {"type": "reasoning", "id": "rs", "summary": [{"text": "hm"}]}
+        content = [{"type": "output_text", "text": "hi"}]
+        text = {"type": "message", "id": "m1", "content": content}
+        parts = (ir.Text("hi"), ir.Reasoning("hm", summary=True))
+        self.assertEqual(folded(CREATED, done(0, **text), completed(thought, text)).parts, parts)
+        renamed = {**text, "id": "m2"}
+        self.assertEqual(folded(CREATED, done(0, **text), completed(renamed)).parts, parts[:1])
+
+    def test_all_numbered_zero(self) -> None:
+        """Whole items that come at the same place are told apart by their ids."""
+        calls = [
+            {"type": "function_call", "id": name, "call_id": name, "name": "f", "arguments": "{}"}
+            for name in "ab"
+        ]
+        messages = [each for call in calls for each in (added(0, **call), done(0, **call))]
+        parts = tuple(ir.ToolCall(name, "f", "{}") for name in "ab")
+        for last in (completed(), completed(*calls)):
+            self.assertEqual(folded(CREATED, *messages, messages[-1], last).parts, parts)
+
     def test_names_of_events(self) -> None:
         """An event may say its type in the JSON, or only in the `event:` line."""
         decoder = responses.StreamDecoder()
