@@ -18,7 +18,7 @@ from aiproxy.wire import logprobs
 from aiproxy.wire.jsontext import copied, given, read_reply, try_read
 from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.responses import errors, items, outcome, shapes
-from aiproxy.wire.responses.progress import Block, Item, Items
+from aiproxy.wire.responses.progress import Block, Blocks, Item, Items
 from aiproxy.wire.responses.reading import EventReader
 from aiproxy.wire.responses.shapes import NAME, StreamEvent
 
@@ -27,9 +27,7 @@ class StreamDecoder:
     """Messages of one stream in, events out (see `contract.StreamDecoder`)."""
 
     def __init__(self) -> None:
-        self._out: list[ir.Event] = []
         self._items = Items()
-        self._blocks = 0
         self._seed = ""
         self._started = False
         self._ended = False
@@ -37,6 +35,7 @@ class StreamDecoder:
         self._has_refusal = False
         self._reader = EventReader(_READERS)
         self._leftovers = Leftovers(NAME)
+        self._blocks = Blocks(self._leftovers)
 
     def feed(self, message: sse.Message) -> Sequence[ir.Event]:
         if self._ended:
@@ -47,9 +46,10 @@ class StreamDecoder:
         reader = _READERS.get(event.type or message.event)
         if reader is None:
             return ()
-        self._out = []
+        out: list[ir.Event] = []
+        self._blocks.out = out
         reader(self, event)
-        return self._out
+        return out
 
     def close(self) -> Sequence[ir.Event]:
         if not self._ended:
@@ -68,7 +68,7 @@ class StreamDecoder:
         response = response or shapes.ResponseObject()
         self._seed = response.id or ""
         created = int(response.created_at or 0)
-        self._out.append(ir.Started(response.id or "", response.model or "", created))
+        self._blocks.out.append(ir.Started(response.id or "", response.model or "", created))
 
     def _completed(self, event: StreamEvent) -> None:
         self._leftovers.note(event.response, shapes.RESPONSE_BOOKS)
@@ -90,7 +90,7 @@ class StreamDecoder:
             response.status = None
         stop = outcome.stop_of(response, has_calls=self._has_calls, has_refusal=self._has_refusal)
         usage, extras = outcome.usage_of(response.usage), self._leftovers.extras()
-        self._out.append(ir.Finished(stop, usage=usage, extras=extras))
+        self._blocks.out.append(ir.Finished(stop, usage=usage, extras=extras))
         self._ended = True
 
     def _failed(self, event: StreamEvent) -> None:
@@ -109,7 +109,7 @@ class StreamDecoder:
 
     def _break(self, error: ErrorReply) -> None:
         self._begin()
-        self._out.append(ir.Broken(error))
+        self._blocks.out.append(ir.Broken(error))
         self._ended = True
 
     # ── items ──
@@ -164,36 +164,15 @@ class StreamDecoder:
                 call = items.made_call(read_reply(raw, shapes.CallItem), kind, self._seed, index)
                 if item.call is None:
                     self._start_call(item, items.named(call))
-                self._rest(item.call, call.arguments)
+                self._blocks.rest(item.call, call.arguments)
             case _:
                 for part in items.parts_of(raw, self._seed, index):
-                    self._stop_block(self._start(part, ir.TextDelta))
+                    self._blocks.stop(self._blocks.start(part, ir.TextDelta))
         self._stop(item)
-
-    def _start(self, part: ir.Part, make: Callable[[int, str], ir.Event]) -> Block:
-        block = Block(self._blocks, make)
-        self._blocks += 1
-        self._out.append(ir.BlockStarted(block.index, part))
-        return block
-
-    def _more(self, block: Block | None, text: str | None) -> None:
-        if text and block is not None and block.is_open:
-            block.length += len(text)
-            self._out.append(block.make(block.index, text))
-
-    def _rest(self, block: Block | None, whole: str | None) -> None:
-        """What is missing of a block whose whole text is now known."""
-        if whole and block is not None:
-            self._more(block, whole[block.length :])
 
     def _stop(self, item: Item) -> None:
         for block in item.blocks():
-            self._stop_block(block)
-
-    def _stop_block(self, block: Block) -> None:
-        if block.is_open:
-            block.is_open = False
-            self._out.append(ir.BlockStopped(block.index))
+            self._blocks.stop(block)
 
     # ── messages ──
 
@@ -202,13 +181,14 @@ class StreamDecoder:
         item = self._item(event.output_index)
         return None if item.done else self._text_block(item, event.content_index, refusal)
 
-    def _text_block(self, item: Item, index: int, refusal: bool) -> Block | None:
-        make: Callable[[int, str], ir.Event] = ir.RefusalDelta if refusal else ir.TextDelta
-        block = item.texts.get(index)
-        if block is None:
-            block = self._start(ir.Refusal("") if refusal else ir.Text(""), make)
-            item.texts[index] = block
-        return block if block.make is make else None
+    def _text_block(self, item: Item, index: int, refusal: bool) -> Block:
+        block = item.texts.get((index, refusal))
+        if block is None and refusal:
+            block = self._blocks.start(ir.Refusal(""), ir.RefusalDelta)
+        elif block is None:
+            block = self._blocks.start(ir.Text(""), ir.TextDelta)
+        item.texts[index, refusal] = block
+        return block
 
     def _part_added(self, event: StreamEvent) -> None:
         match self._part_type(event):
@@ -234,14 +214,14 @@ class StreamDecoder:
             return
         is_refusal = block.make is ir.RefusalDelta
         self._has_refusal = self._has_refusal or (is_refusal and bool(part.refusal))
-        self._rest(block, part.refusal if is_refusal else part.text)
-        self._likely_rest(block, part.logprobs)
+        self._blocks.rest(block, part.refusal if is_refusal else part.text)
+        self._blocks.likely_rest(block, part.logprobs)
         for annotation in (part.annotations or ())[block.annotations :]:
-            self._annotate(block, annotation)
-        self._stop_block(block)
+            self._blocks.annotate(block, annotation)
+        self._blocks.stop(block)
 
     def _message_ended(self, item: Item, message: shapes.MessageItem) -> None:
-        if message.role not in (None, "assistant"):
+        if message.role not in items.OWN_ROLES:
             return
         for index, part in enumerate(message.content or ()):
             if part.type in ("output_text", "refusal"):
@@ -249,52 +229,40 @@ class StreamDecoder:
 
     def _text_delta(self, event: StreamEvent) -> None:
         block = self._text_of(event)
-        self._more(block, event.delta)
+        self._blocks.more(block, event.delta)
         if event.logprobs is not shapes.ABSENT and bytes(event.logprobs) != b"[]":
-            self._likely(block, logprobs.read(event.logprobs))
+            self._blocks.likely(block, logprobs.read(event.logprobs))
 
     def _text_done(self, event: StreamEvent) -> None:
         block = self._text_of(event)
-        self._rest(block, event.text)
-        self._likely_rest(block, event.logprobs)
-
-    def _likely(self, block: Block | None, found: tuple[ir.Logprob, ...]) -> None:
-        if found and block is not None and block.is_open:
-            block.logprobs += len(found)
-            self._out.append(ir.LogprobsAdded(block.index, found))
-
-    def _likely_rest(self, block: Block | None, whole: ir.JSON) -> None:
-        if block is not None and given(whole):
-            self._likely(block, logprobs.read(whole)[block.logprobs :])
+        self._blocks.rest(block, event.text)
+        self._blocks.likely_rest(block, event.logprobs)
 
     def _refusal_delta(self, event: StreamEvent) -> None:
         self._has_refusal = self._has_refusal or bool(event.delta)
-        self._more(self._text_of(event, refusal=True), event.delta)
+        self._blocks.more(self._text_of(event, refusal=True), event.delta)
 
     def _refusal_done(self, event: StreamEvent) -> None:
         self._has_refusal = self._has_refusal or bool(event.refusal)
-        self._rest(self._text_of(event, refusal=True), event.refusal)
+        self._blocks.rest(self._text_of(event, refusal=True), event.refusal)
 
     def _annotation_added(self, event: StreamEvent) -> None:
         block = self._text_of(event)
         if block is not None and given(event.annotation):
-            self._annotate(block, event.annotation)
-
-    def _annotate(self, block: Block, annotation: ir.JSON) -> None:
-        block.annotations += 1
-        citation = items.citation(annotation)
-        if citation is not None and block.is_open and block.make is ir.TextDelta:
-            self._out.append(ir.CitationAdded(block.index, citation))
+            self._blocks.annotate(block, event.annotation)
 
     # ── reasoning ──
 
     def _thought(self, index: int, source: str, part: int) -> Item | None:
         """The reasoning item `index`, if it shows its `source`; its block started if need be."""
         item = self._item(index)
-        if item.done or item.thought_from not in ("", source):
+        if item.done:
+            return None
+        if item.thought_from not in ("", source):
+            self._leftovers.add("reasoning_summary", ir.JSON(b"true"))
             return None
         if item.thought is None:
-            item.thought = self._start(
+            item.thought = self._blocks.start(
                 ir.Reasoning("", summary=source == "summary"), ir.ReasoningDelta
             )
             item.thought_from, item.thought_part = source, part
@@ -306,9 +274,9 @@ class StreamDecoder:
         if item is None or item.thought is None or not text:
             return
         if not item.thought_length and item.thought.length:
-            self._more(item.thought, items.BORDER)
+            self._blocks.more(item.thought, items.BORDER)
         item.thought_length += len(text)
-        self._more(item.thought, text)
+        self._blocks.more(item.thought, text)
 
     def _summary_added(self, event: StreamEvent) -> None:
         self._thought(event.output_index, "summary", event.summary_index)
@@ -342,16 +310,18 @@ class StreamDecoder:
         if found is None:
             return
         if item.thought is None:
-            item.thought = self._start(ir.Reasoning("", summary=found.summary), ir.ReasoningDelta)
-        self._rest(item.thought, found.text)
+            item.thought = self._blocks.start(
+                ir.Reasoning("", summary=found.summary), ir.ReasoningDelta
+            )
+        self._blocks.rest(item.thought, found.text)
         if found.proof is not None:
-            self._out.append(ir.ProofAdded(item.thought.index, found.proof))
+            self._blocks.out.append(ir.ProofAdded(item.thought.index, found.proof))
 
     # ── calls ──
 
     def _start_call(self, item: Item, call: ir.ToolCall) -> None:
         self._has_calls = True
-        item.call = self._start(ir.replace(call, arguments=""), ir.ArgumentsDelta)
+        item.call = self._blocks.start(ir.replace(call, arguments=""), ir.ArgumentsDelta)
 
     def _call_of(self, event: StreamEvent) -> Block | None:
         """The call that an event is about, None when it is over or still lacks its name."""
@@ -362,10 +332,10 @@ class StreamDecoder:
         return item.call
 
     def _call_delta(self, event: StreamEvent) -> None:
-        self._more(self._call_of(event), event.delta)
+        self._blocks.more(self._call_of(event), event.delta)
 
     def _call_done(self, event: StreamEvent) -> None:
-        self._rest(self._call_of(event), event.arguments or event.input)
+        self._blocks.rest(self._call_of(event), event.arguments or event.input)
 
 
 def _response(event: StreamEvent) -> shapes.ResponseObject:

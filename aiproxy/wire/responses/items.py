@@ -19,6 +19,10 @@ BORDER = "\n\n"
 """What stands between the parts of a reasoning summary when they become one text."""
 
 
+OWN_ROLES = (None, "assistant")
+"""Of messages that are the answer; a vendor may repeat others beside it."""
+
+
 def kind_of(item: ir.JSON) -> str:
     """
     The type of an item; "" when it says none.
@@ -54,6 +58,8 @@ def note_rest(leftovers: Leftovers, item: ir.JSON) -> None:
     match kind_of(item):
         case "message":
             leftovers.note(item, shapes.ITEM_BOOKS | {"content"})
+            if (try_read(item, shapes.MessageItem) or shapes.MessageItem()).role not in OWN_ROLES:
+                leftovers.add("message", item)
             content = try_read(item, shapes.RawContent)
             for part in (content and content.content) or ():
                 said = (try_read(part, shapes.Typed) or shapes.Typed()).type or ""
@@ -126,7 +132,7 @@ def _joined(parts: Iterable[shapes.ReasoningText] | None) -> str:
 
 
 def _message(item: shapes.MessageItem) -> Iterable[ir.Part]:
-    if item.role not in (None, "assistant"):
+    if item.role not in OWN_ROLES:
         return
     for part in item.content or ():
         match part.type:

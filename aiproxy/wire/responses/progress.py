@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from aiproxy import ir
-from aiproxy.wire.jsontext import try_read
+from aiproxy.wire import logprobs
+from aiproxy.wire.jsontext import given, raw, try_read
+from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.responses import items, shapes
 
 
@@ -27,14 +29,75 @@ class Block:
         self.is_open = True
 
 
+class Blocks:
+    """
+    The blocks of an answer as events, which are added to `out`.
+
+    leftovers: where is noted what comes for a block that has been told as over.
+    """
+
+    def __init__(self, leftovers: Leftovers) -> None:
+        self.out: list[ir.Event] = []
+        self._count = 0
+        self._leftovers = leftovers
+
+    def start(self, part: ir.Part, make: Callable[[int, str], ir.Event]) -> Block:
+        block = Block(self._count, make)
+        self._count += 1
+        self.out.append(ir.BlockStarted(block.index, part))
+        return block
+
+    def more(self, block: Block | None, text: str | None) -> None:
+        if not text or block is None:
+            return
+        if block.is_open:
+            block.length += len(text)
+            self.out.append(block.make(block.index, text))
+        else:
+            self._leftovers.add("text", raw(text))
+
+    def rest(self, block: Block | None, whole: str | None) -> None:
+        """What is missing of a block whose whole text is now known."""
+        if whole and block is not None:
+            self.more(block, whole[block.length :])
+
+    def likely(self, block: Block | None, found: tuple[ir.Logprob, ...]) -> None:
+        """Log probabilities of the next tokens."""
+        if not found or block is None:
+            return
+        if block.is_open:
+            block.logprobs += len(found)
+            self.out.append(ir.LogprobsAdded(block.index, found))
+        else:
+            self._leftovers.add("logprobs", raw(len(found)))
+
+    def likely_rest(self, block: Block | None, whole: ir.JSON) -> None:
+        if block is not None and given(whole):
+            self.likely(block, logprobs.read(whole)[block.logprobs :])
+
+    def annotate(self, block: Block, annotation: ir.JSON) -> None:
+        block.annotations += 1
+        citation = items.citation(annotation)
+        if citation is not None and block.is_open and block.make is ir.TextDelta:
+            self.out.append(ir.CitationAdded(block.index, citation))
+        else:
+            self._leftovers.add("citations", annotation)
+
+    def stop(self, block: Block) -> None:
+        if block.is_open:
+            block.is_open = False
+            self.out.append(ir.BlockStopped(block.index))
+
+
 class Item:
     """
     An output item.
 
     kind: its type, "" until it is announced. announced: the item as it was announced, unless it is
     a thought, whose proof is not valid yet. is_unnamed: a call that cannot start without its name.
-    texts: blocks by content index. thought_from: which of its two texts a reasoning item shows.
-    thought_part: that text's part in progress, thought_length: what came of the part.
+    texts: blocks by content index and whether they are refusals. thought_from: which of its two
+    texts a reasoning item shows. thought_part: that text's part in progress, thought_length: what
+    came of the part.
     """
 
     __slots__ = (
@@ -55,7 +118,7 @@ class Item:
         self.announced: ir.JSON | None = None
         self.is_unnamed = False
         self.done = False
-        self.texts: dict[int, Block] = {}
+        self.texts: dict[tuple[int, bool], Block] = {}
         self.call: Block | None = None
         self.thought: Block | None = None
         self.thought_from = ""

@@ -237,6 +237,44 @@ class ContentTests(SynchronousTestCase):
         assert isinstance(text, ir.Text)
         self.assertEqual([citation.url for citation in text.citations], ["u", "v"])
 
+    def test_what_has_no_place_is_left_over(self) -> None:
+        """What comes behind a part's end, for no text, or in a form nobody reads, is reported."""
+        part = {"type": "output_text", "text": "hi"}
+        over = {"type": "response.content_part.done", "part": part}
+        note = {"type": "url_citation", "url": "u"}
+        annotated = {"type": "response.output_text.annotation.added"}
+        summary = {"type": "response.reasoning_summary_text.delta", "delta": "so"}
+        likely = [{"token": "a", "logprob": -1.0}]
+        cases: dict[str, list[Any]] = {
+            "text": [over, {"type": "response.output_text.delta", "delta": "!"}],
+            "citations": [over, {**annotated, "annotation": note}],
+            "logprobs": [
+                over,
+                {"type": "response.output_text.done", "text": "hi", "logprobs": likely},
+            ],
+            "reasoning_summary": [
+                {"type": "response.reasoning_text.delta", "delta": "hm"},
+                summary,
+            ],
+            "message": [done(0, type="message", role="user", content=[part])],
+        }
+        for name, messages in cases.items():
+            reply = folded(CREATED, *messages, completed())
+            assert reply.extras is not None, name
+            self.assertEqual([each for each, _ in reply.extras.fields], [name])
+        odd = [over, {**annotated, "annotation": 7}]
+        self.assertIsNotNone(folded(CREATED, *odd, completed()).extras)
+
+    def test_text_and_refusal_at_one_place(self) -> None:
+        """Both are told."""
+        reply = folded(
+            CREATED,
+            {"type": "response.output_text.delta", "delta": "a"},
+            {"type": "response.refusal.delta", "delta": "no"},
+            completed(),
+        )
+        self.assertEqual(reply.parts, (ir.Text("a"), ir.Refusal("no")))
+
     def test_images_and_strangers(self) -> None:
         """A made image is a picture for every client; unknown items stay whole."""
         image = {"type": "image_generation_call", "result": "aGk=", "output_format": "webp"}
