@@ -4,19 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from aiproxy import ir
 from aiproxy.wire import jsontext, logprobs
 from aiproxy.wire.chat import books, message_parts, shapes
 from aiproxy.wire.chat.errors import NAME
+from aiproxy.wire.chat.message_in import google_proof
 from aiproxy.wire.leftovers import Leftovers
 
+_GOOGLES = frozenset({"google"})
 
-def logprobs_of(choice: shapes.Choice) -> tuple[tuple[ir.Logprob, ...], tuple[ir.Logprob, ...]]:
-    """Those of the text's tokens and those of the refusal's."""
+
+def logprobs_of(
+    leftovers: Leftovers, choice: shapes.Choice
+) -> tuple[tuple[ir.Logprob, ...], tuple[ir.Logprob, ...]]:
+    """Those of the text's tokens and those of the refusal's; other forms of them are noted."""
     if not jsontext.given(choice.logprobs):
         return (), ()
     found = jsontext.try_read(choice.logprobs, shapes.Logprobs) or shapes.Logprobs()
-    return logprobs.read(found.content), logprobs.read(found.refusal)
+    of_text, of_refusal = logprobs.read(found.content), logprobs.read(found.refusal)
+    if not of_text and not of_refusal:
+        leftovers.add("logprobs", choice.logprobs)
+    return of_text, of_refusal
 
 
 def citations(leftovers: Leftovers, annotations: ir.JSON) -> tuple[ir.Citation, ...]:
@@ -25,6 +35,39 @@ def citations(leftovers: Leftovers, annotations: ir.JSON) -> tuple[ir.Citation, 
     if not found and jsontext.given(annotations):
         leftovers.add("citations", annotations)
     return found
+
+
+def images(leftovers: Leftovers, value: ir.JSON) -> tuple[ir.Media, ...]:
+    """The images in a message, noted when one of them is none that can be shown."""
+    if not jsontext.given(value):
+        return ()
+    entries = jsontext.try_read(value, list[msgspec.Raw])
+    found = tuple(message_parts.images(value))
+    if entries is None or len(found) < len(entries):
+        leftovers.add("images", value)
+    return found
+
+
+def note_content(leftovers: Leftovers, message: shapes.Delta) -> None:
+    """Parts of the content that are neither text nor thought."""
+    if isinstance(message.content, str):
+        return
+    for body in message.content or ():
+        part = jsontext.try_read(body, shapes.Part) or shapes.Part()
+        if part.text is None and part.type != "thinking":
+            leftovers.add(part.type or "content", body)
+
+
+def proof_of(leftovers: Leftovers, extra_content: ir.JSON) -> ir.Proof | None:
+    """Google's proof beside a message or a call; what others keep there is noted."""
+    leftovers.note(extra_content, _GOOGLES)
+    return google_proof(extra_content)
+
+
+def note_lost_proof(leftovers: Leftovers, proof: ir.Proof | None) -> None:
+    """A proof that belongs to nothing in the answer."""
+    if proof is not None:
+        leftovers.add("thought_signature", jsontext.raw(proof.data))
 
 
 def is_error(value: ir.JSON) -> bool:
@@ -58,7 +101,10 @@ def note_proofs(leftovers: Leftovers, message: shapes.Delta) -> None:
     """Proofs of thoughts are known to the vendor behind a vendor of Chat's, whoever that is."""
     if not jsontext.given(message.reasoning_details):
         return
-    details = jsontext.try_read(message.reasoning_details, list[shapes.Detail]) or ()
+    details = jsontext.try_read(message.reasoning_details, list[shapes.Detail])
+    if details is None:
+        leftovers.add("reasoning_details", message.reasoning_details)
+        return
     foreign = (detail for detail in details if not message_parts.is_own(detail))
     if any(detail.signature or detail.data for detail in foreign):
         leftovers.add("reasoning_details", message.reasoning_details)
@@ -67,15 +113,19 @@ def note_proofs(leftovers: Leftovers, message: shapes.Delta) -> None:
 class Speech:
     """An answer that is spoken, in pieces: others can only show what was said."""
 
-    def __init__(self) -> None:
+    def __init__(self, leftovers: Leftovers) -> None:
+        self._leftovers = leftovers
         self._audio = shapes.Audio()
         self._data: list[str] = []
         self._transcript: list[str] = []
         self._heard = False
 
     def hear(self, value: ir.JSON) -> None:
-        piece = jsontext.try_read(value, shapes.Audio) if jsontext.given(value) else None
+        if not jsontext.given(value):
+            return
+        piece = jsontext.try_read(value, shapes.Audio)
         if piece is None:
+            self._leftovers.add("audio", value)
             return
         self._heard = True
         self._data.append(piece.data or "")

@@ -10,7 +10,7 @@ from aiproxy import ir
 from aiproxy.errors import UpstreamProtocolError
 from aiproxy.wire import jsontext
 from aiproxy.wire.chat import beside, counting, message_parts, shapes
-from aiproxy.wire.chat.message_in import arguments_text, google_proof
+from aiproxy.wire.chat.message_in import arguments_text
 from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.names import derived_id
 
@@ -141,11 +141,12 @@ class ChoiceReader:
                 out += (ir.BlockStarted(index, spoken), ir.BlockStopped(index))
         for sources in self._pending_sources:
             self._leftovers.add("citations", sources)
+        beside.note_lost_proof(self._leftovers, self._pending_proof)
         return counting.stop_of(self.finish, bool(self._calls.all))
 
     def _logprobs(self, choice: shapes.Choice, out: list[ir.BlockEvent]) -> None:
         """A token may be no whole character yet, so its chunk may have no text."""
-        of_text, of_refusal = beside.logprobs_of(choice)
+        of_text, of_refusal = beside.logprobs_of(self._leftovers, choice)
         if of_text:
             out.append(ir.LogprobsAdded(self._prose_as(ir.Text(""), out), of_text))
         if of_refusal:
@@ -155,11 +156,13 @@ class ChoiceReader:
         if delta.reasoning_details is not shapes.ABSENT:
             beside.note_proofs(self._leftovers, delta)
         if delta.audio is not shapes.ABSENT:
-            self._speech = self._speech or beside.Speech()
+            self._speech = self._speech or beside.Speech(self._leftovers)
             self._speech.hear(delta.audio)
         thoughts = message_parts.thoughts(delta)
         if thoughts:
             self._thought(thoughts, out)
+        if delta.content is not None and not isinstance(delta.content, str):
+            beside.note_content(self._leftovers, delta)
         for is_thought, text in message_parts.content(delta):
             if text and is_thought:
                 self._thought(text, out)
@@ -186,7 +189,7 @@ class ChoiceReader:
             self._cite(delta.annotations, out)
         elif jsontext.given(delta.annotations):
             self._pending_sources.append(jsontext.copied(delta.annotations))
-        for image in message_parts.images(delta.images):
+        for image in beside.images(self._leftovers, delta.images):
             self._stop_prose(out)
             index = self._next_block()
             out += (ir.BlockStarted(index, image), ir.BlockStopped(index))
@@ -226,17 +229,17 @@ class ChoiceReader:
 
     def _message_proof(self, extra_content: ir.JSON, out: list[ir.BlockEvent]) -> None:
         """Google's proof beside a message belongs to the open text, or else to a call."""
-        proof = google_proof(extra_content)
+        proof = beside.proof_of(self._leftovers, extra_content)
         if proof is None:
             return
         waiting = (call for call in self._calls.all if call.block >= 0 and not call.stopped)
         if isinstance(self._prose, ir.Text):
             out.append(ir.ProofAdded(self._prose_block, proof))
-        elif (call := next(waiting, None)) is None:
+        elif (call := next(waiting, None)) is not None:
+            self._prove(call, proof, out)
+        else:
+            beside.note_lost_proof(self._leftovers, self._pending_proof)
             self._pending_proof = proof
-        elif call.proof is None:
-            call.proof = proof
-            out.append(ir.ProofAdded(call.block, proof))
 
     # ── tool calls ──
 
@@ -251,6 +254,7 @@ class ChoiceReader:
         self.is_named = bool(name or fragment.id)
         if call.stopped:
             self._late(call, text)
+            self._prove(call, beside.proof_of(self._leftovers, fragment.extra_content), out)
             return
         call.id = call.id or fragment.id or ""
         if custom is not None:
@@ -264,11 +268,10 @@ class ChoiceReader:
                 call.held.append(text)
             else:
                 out.append(ir.ArgumentsDelta(call.block, text))
-        proof = google_proof(fragment.extra_content) or self._taken_proof()
-        if proof is not None and call.proof is None:
-            call.proof = proof
-            if call.block >= 0:
-                out.append(ir.ProofAdded(call.block, proof))
+        proof = beside.proof_of(self._leftovers, fragment.extra_content)
+        if proof is None and call.proof is None:
+            proof = self._taken_proof()
+        self._prove(call, proof, out)
 
     def _late(self, call: _Call, text: str) -> None:
         """
@@ -278,6 +281,17 @@ class ChoiceReader:
         """
         if text.strip() and text != "".join(call.pieces):
             raise UpstreamProtocolError("the upstream's stream adds to a tool call that is over")
+
+    def _prove(self, call: _Call, proof: ir.Proof | None, out: list[ir.BlockEvent]) -> None:
+        """A call has one proof, which it may be told again."""
+        if proof is None or proof == call.proof:
+            return
+        if call.stopped or call.proof is not None:
+            beside.note_lost_proof(self._leftovers, proof)
+            return
+        call.proof = proof
+        if call.block >= 0:
+            out.append(ir.ProofAdded(call.block, proof))
 
     def _taken_proof(self) -> ir.Proof | None:
         proof, self._pending_proof = self._pending_proof, None

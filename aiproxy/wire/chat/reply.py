@@ -12,7 +12,7 @@ from aiproxy.wire import logprobs as openai_logprobs
 from aiproxy.wire.answers import numbered, wanted
 from aiproxy.wire.chat import beside, counting, message_parts, shapes
 from aiproxy.wire.chat.errors import NAME, decode_error, error_body
-from aiproxy.wire.chat.message_in import arguments_text, google_proof
+from aiproxy.wire.chat.message_in import arguments_text
 from aiproxy.wire.chat.message_out import google_content
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.contract import EncodedReply
@@ -71,6 +71,7 @@ def _answer(number: int, choice: shapes.Choice, seed: str, leftovers: Leftovers)
     if message is None:
         raise UpstreamProtocolError("the upstream's answer has no message")
     beside.note_proofs(leftovers, message)
+    beside.note_content(leftovers, message)
     parts = tuple(_parts(choice, message, seed, leftovers))
     has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
     return ir.Answer(number, parts, counting.stop_of(choice.finish_reason, has_calls))
@@ -79,16 +80,16 @@ def _answer(number: int, choice: shapes.Choice, seed: str, leftovers: Leftovers)
 def _parts(
     choice: shapes.Choice, message: shapes.Delta, seed: str, leftovers: Leftovers
 ) -> Iterator[ir.Part]:
-    of_text, of_refusal = beside.logprobs_of(choice)
+    of_text, of_refusal = beside.logprobs_of(leftovers, choice)
     pieces = list(message_parts.content(message))
     thoughts = message_parts.thoughts(message) + "".join(
         t for is_thought, t in pieces if is_thought
     )
     if thoughts:
         yield ir.Reasoning(thoughts)
-    calls = list(_calls(message, seed))
+    calls = list(_calls(message, seed, leftovers))
     text = "".join(t for is_thought, t in pieces if not is_thought)
-    proof = google_proof(message.extra_content)
+    proof = beside.proof_of(leftovers, message.extra_content)
     cited = beside.citations(leftovers, message.annotations)
     if cited and not (text or of_text):
         leftovers.add("citations", message.annotations)
@@ -97,19 +98,21 @@ def _parts(
     elif calls and calls[0].proof is None and proof is not None:
         first = calls[0]
         calls[0] = ir.ToolCall(first.id, first.name, first.arguments, first.kind, "", proof)
+    elif not calls or proof != calls[0].proof:
+        beside.note_lost_proof(leftovers, proof)
     if message.refusal:
         yield ir.Refusal(message.refusal, of_refusal)
-    yield from message_parts.images(message.images)
-    speech = beside.Speech()
+    yield from beside.images(leftovers, message.images)
+    speech = beside.Speech(leftovers)
     speech.hear(message.audio)
     yield from speech.parts()
     yield from calls
 
 
-def _calls(message: shapes.Delta, seed: str) -> Iterator[ir.ToolCall]:
+def _calls(message: shapes.Delta, seed: str, leftovers: Leftovers) -> Iterator[ir.ToolCall]:
     for at, call in enumerate(message.tool_calls or ()):
         call_id = call.id or derived_id("call_", seed, at)
-        proof = google_proof(call.extra_content)
+        proof = beside.proof_of(leftovers, call.extra_content)
         if call.custom is not None and call.custom.name:
             text = call.custom.input or ""
             yield ir.ToolCall(call_id, call.custom.name, text, "custom", "", proof)
@@ -119,6 +122,8 @@ def _calls(message: shapes.Delta, seed: str) -> Iterator[ir.ToolCall]:
         else:
             raise UpstreamProtocolError("the upstream's answer calls a tool without a name")
     legacy = message.function_call
+    if legacy is not None and legacy.arguments and not legacy.name:
+        raise UpstreamProtocolError("the upstream's answer calls a tool without a name")
     if legacy is not None and legacy.name:
         call_id = derived_id("call_", seed, "function_call")
         yield ir.ToolCall(call_id, legacy.name, arguments_text(legacy.arguments))

@@ -85,6 +85,9 @@ class StreamDecoder:
             out.append(self._start(chunk))
         for number, choice in numbered(choices):
             self._choice(number, choice, out)
+        if not out:
+            # What it says, it says in members that nobody reads.
+            beside.note_rest(self._leftovers, message.data)
         return out
 
     def close(self) -> Sequence[ir.Event]:

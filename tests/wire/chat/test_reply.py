@@ -128,6 +128,10 @@ class DecodeTests(SynchronousTestCase):
         assert reply.extras is not None
         self.assertEqual([name for name, _ in reply.extras.fields], ["citations"])
 
+    def test_a_legacy_call_without_a_name(self) -> None:
+        """Nobody can make it, so the answer is refused."""
+        self.assertRaises(UpstreamProtocolError, decoded, {"function_call": {"arguments": "{}"}})
+
 
 class EncodeTests(SynchronousTestCase):
     def test_only_calls(self) -> None:

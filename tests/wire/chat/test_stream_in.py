@@ -145,6 +145,36 @@ class ProseTests(DecoderTestCase):
         last = self.events(call, chunk({"annotations": []}, "tool_calls"))[-1]
         self.assertEqual(last, ir.Finished("tool_use"))
 
+    def test_what_nobody_reads_is_left_over(self) -> None:
+        """It is reported by its name, in the middle of a stream and in a whole answer."""
+        proof = {"google": {"thought_signature": "SIG"}}
+        stranger = {"type": "reference", "reference_ids": [1]}
+        call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}
+        for name, said in {
+            "reference": {"content": [{"type": "text", "text": "a"}, stranger]},
+            "images": {"images": [{"type": "image_url", "image_url": {}}]},
+            "audio": {"audio": {"data": 7}},
+            "reasoning_details": {"reasoning_details": {"text": "hm"}},
+            "thought_signature": {"extra_content": proof},
+            "vendor": {"tool_calls": [{**call, "extra_content": {"vendor": {"a": 1}}}]},
+            "surprise": {"surprise": "x"},
+        }.items():
+            streamed = self.events(chunk({"refusal": "no"}), chunk(said), chunk(finish="stop"))
+            body = json.dumps({"choices": [{"message": said, "finish_reason": "stop"}]})
+            for reply in (ir.fold(streamed), chat.decode_reply(200, body.encode())):
+                assert isinstance(reply, ir.Response)
+                assert reply.extras is not None, name
+                self.assertEqual([each for each, _ in reply.extras.fields], [name])
+
+    def test_log_probabilities_of_another_form(self) -> None:
+        """Those of older vendors are left over; an empty form says nothing."""
+        for value, names in ({"tokens": ["a"]}, ["logprobs"]), ({"content": []}, []):
+            choice = {"index": 0, "delta": {"content": "a"}, "logprobs": value}
+            last = self.events(message({"id": "i", "choices": [choice]}), chunk(finish="stop"))[-1]
+            assert isinstance(last, ir.Finished)
+            found = () if last.extras is None else last.extras.fields
+            self.assertEqual([name for name, _ in found], names)
+
     def test_images(self) -> None:
         """Images that a model drew are media."""
         image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}
@@ -433,6 +463,24 @@ class CallTests(DecoderTestCase):
         plain = fragment(0, "{}", id="c", name="f")
         for order in ((beside, plain), (plain, beside)):
             self.assertEqual(self.parts(*order, chunk(finish="tool_calls")), expected)
+
+    def test_proofs_without_a_place(self) -> None:
+        """A proof for a call that has another, or that is over, is left over; one again is not."""
+
+        def signed(proof: str) -> sse.Message:
+            return fragment(0, extra_content={"google": {"thought_signature": proof}})
+
+        begin = fragment(0, "{}", id="c", name="f")
+        text = chunk({"content": "a"})
+        for messages, names in (
+            ((begin, signed("A"), signed("A")), []),
+            ((begin, signed("A"), signed("B")), ["thought_signature"]),
+            ((begin, text, signed("A")), ["thought_signature"]),
+        ):
+            last = self.events(*messages, chunk(finish="tool_calls"))[-1]
+            assert isinstance(last, ir.Finished)
+            found = () if last.extras is None else last.extras.fields
+            self.assertEqual([name for name, _ in found], names)
 
 
 class EndTests(DecoderTestCase):
