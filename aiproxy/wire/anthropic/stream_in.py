@@ -35,6 +35,7 @@ _read = msgspec.json.Decoder(StreamShape).decode
 _SAID_IN_MESSAGE = known(shapes.ReplyShape) | BOOKS
 _SAID_IN_DELTA = known(DeltaShape)
 _SAID_AT_END = known(StreamShape)
+_HELD = frozenset({"type", "partial_json", "content"})
 
 _KNOWN = frozenset(
     {
@@ -98,7 +99,7 @@ class StreamDecoder:
         self._strays = 0
         kind = shape.type or message.event
         if kind == "content_block_delta":
-            return self._delta(shape)
+            return self._delta(shape, message.data)
         if kind == "error" or (not shape.type and given(shape.error)):
             self._ended = True
             return (ir.Broken(error_of(None, message.data)),)
@@ -157,6 +158,8 @@ class StreamDecoder:
             part = opaque(kind, shape.content_block)
         block = _Block(part, copied(shape.content_block), None)
         self._blocks[shape.index] = block
+        if isinstance(part, ir.Text | ir.Reasoning):
+            self._note_extras(part)
         match part:
             case ir.Text():
                 self._begin(block, ir.Text(""), events)
@@ -174,6 +177,14 @@ class StreamDecoder:
                 block.initial = part.arguments
         return events
 
+    def _note_extras(self, part: ir.Text | ir.Reasoning) -> None:
+        """What a block says besides; of its sources, those that are none of the web."""
+        for name, value in () if part.extras is None else part.extras.fields:
+            sources = try_read(value, list[msgspec.Raw])
+            is_told = isinstance(part, ir.Text) and sources and len(sources) == len(part.citations)
+            if name != "citations" or not is_told:
+                self._leftovers.add(name, value)
+
     def _begin(self, block: _Block, part: ir.Part, events: list[ir.Event]) -> None:
         block.index = self._next
         self._next += 1
@@ -183,7 +194,7 @@ class StreamDecoder:
         assert block.index is not None
         return block.index
 
-    def _delta(self, shape: StreamShape) -> Sequence[ir.Event]:
+    def _delta(self, shape: StreamShape, data: bytes) -> Sequence[ir.Event]:
         block = self._blocks.get(-1 if shape.index is None else shape.index)
         delta = shape.delta
         if block is None or delta is None:
@@ -191,24 +202,32 @@ class StreamDecoder:
         index = block.index
         if index is None:
             self._hold(block, delta)
+            self._note_delta(data, _HELD)
             return ()
         match block.part:
-            case ir.Text():
-                if delta.text:
-                    return (ir.TextDelta(index, delta.text),)
-                if not given(delta.citation):
-                    return ()
+            case ir.Text() if delta.text:
+                return (ir.TextDelta(index, delta.text),)
+            case ir.Text() if given(delta.citation):
                 cited = try_read(delta.citation, shapes.Cited)
                 # One into a document of the prompt has no URL, which every client's wire reports.
                 return (ir.CitationAdded(index, web_citation(cited) or ir.Citation("")),)
             case ir.Reasoning():
                 if delta.signature:
                     block.proof = proof_of(delta.signature)
-                return (ir.ReasoningDelta(index, delta.thinking),) if delta.thinking else ()
+                if delta.thinking:
+                    return (ir.ReasoningDelta(index, delta.thinking),)
+                if delta.signature:
+                    return ()
             case ir.ToolCall() if delta.partial_json:
                 block.initial = ""
                 return (ir.ArgumentsDelta(index, delta.partial_json),)
+        self._note_delta(data, frozenset({"type"}))
         return ()
+
+    def _note_delta(self, data: bytes, known: frozenset[str]) -> None:
+        """What a delta says that is none of its block's."""
+        members = try_read(data, dict[str, msgspec.Raw]) or {}
+        self._leftovers.note(members.get("delta", msgspec.Raw()), known)
 
     def _hold(self, block: _Block, delta: DeltaShape) -> None:
         if delta.partial_json:

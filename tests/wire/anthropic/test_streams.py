@@ -153,6 +153,31 @@ class DecoderTests(SynchronousTestCase):
         said = decode(START, start(0, type="text", text=""), cited, stop(0), END, STOP)
         self.assertIn(ir.CitationAdded(0, ir.Citation("")), said)
 
+    def test_what_nobody_reads_is_left_over(self) -> None:
+        """Deltas of another kind than their block or of a strange one, and a block's extras."""
+        text, web = {"type": "text", "text": ""}, {"type": "web_search_result_location", "url": "u"}
+        hosted = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+        other = {"type": "char_location", "document_index": 0}
+        for name, messages in {
+            "partial_json": [start(0, **text), delta(0, type="input_json_delta", partial_json="{")],
+            "surprise": [start(0, **text), delta(0, type="surprise_delta", surprise="x")],
+            "thinking": [start(0, **hosted), delta(0, type="thinking_delta", thinking="x")],
+            "mood": [start(0, **text, mood="good")],
+            "citations": [start(0, **text, citations=[web, other])],
+        }.items():
+            last = decode(START, *messages, stop(0), END, STOP)[-1]
+            assert isinstance(last, ir.Finished)
+            assert last.extras is not None, name
+            self.assertEqual([each for each, _ in last.extras.fields], [name])
+        told = (
+            start(0, **text, citations=[web]),
+            delta(0, type="text_delta", text=""),
+            delta(0, type="text_delta", text="hi"),
+        )
+        last = decode(START, *told, stop(0), END, STOP)[-1]
+        assert isinstance(last, ir.Finished)
+        self.assertIsNone(last.extras)
+
     def test_thoughts(self) -> None:
         """A signature is the proof of its thought, a redacted thought is all proof."""
         events = decode(
