@@ -11,7 +11,7 @@ it repeats the one before. Pieces of several tool calls may interleave.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -72,6 +72,12 @@ class _Call:
     @property
     def is_complete(self) -> bool:
         return _is_object("".join(self.pieces) or self.whole)
+
+    def has(self, text: str) -> bool:
+        """Whether this input, no text or an object, only repeats the one that is known."""
+        known = try_read("".join(self.pieces) or self.whole, dict[str, Any])
+        said = try_read(text, dict[str, Any])
+        return said is not None and said in ({}, known)
 
 
 class StreamDecoder:
@@ -229,12 +235,33 @@ class StreamDecoder:
             )
             call = self._calls[call_id] = _Call(self._next)
             events += self._open(ir.ToolCall(call_id, use.name, ""))
-        if call.stopped:
-            return events
-        events += _more(call, use.input)
+        events += self._more(call, use.input)
         if use.stop:
             events += self._end_call(call)
         return events
+
+    def _more(self, call: _Call, value: ir.JSON) -> Sequence[ir.Event]:
+        """
+        What comes of an event's `input`: an object waits, a piece of text goes out at once.
+
+        What does not fit to what came before is left over.
+        Raises: UpstreamProtocolError when it is neither.
+        """
+        piece = try_read(value, str) if given(value) else ""
+        if (call.stopped or call.whole) and piece is not None and not piece.strip():
+            return ()
+        if piece is None and try_read(value, dict[str, msgspec.Raw]) is None:
+            raise UpstreamProtocolError("the input of an upstream's tool call is no JSON object")
+        text = text_of(value) if piece is None else piece
+        if call.stopped or (call.pieces if piece is None else call.whole):
+            if not call.has(text):
+                self._leftovers.add("toolUse", value)
+        elif piece is None:
+            call.whole = text if try_read(value, dict[str, msgspec.Raw]) else call.whole
+        elif piece:
+            call.pieces.append(piece)
+            return (ir.ArgumentsDelta(call.index, piece),)
+        return ()
 
     def _end_calls(self, calls: Iterable[_Call]) -> list[ir.Event]:
         return [event for call in calls for event in self._end_call(call)]
@@ -250,21 +277,6 @@ class StreamDecoder:
             events.append(ir.ArgumentsDelta(call.index, call.pieces[0]))
         self._is_cut = self._is_cut or not call.is_complete
         return [*events, ir.BlockStopped(call.index)]
-
-
-def _more(call: _Call, value: ir.JSON) -> Sequence[ir.Event]:
-    """What comes of an event's `input`: an object waits, a piece of text goes out at once."""
-    if not given(value):
-        return ()
-    piece = try_read(value, str)
-    if piece is None:
-        if try_read(value, dict[str, msgspec.Raw]):
-            call.whole = text_of(value)
-        return ()
-    if not piece or call.whole:
-        return ()
-    call.pieces.append(piece)
-    return (ir.ArgumentsDelta(call.index, piece),)
 
 
 def _unnamed(payload: bytes) -> tuple[str, bytes]:

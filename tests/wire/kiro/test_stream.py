@@ -156,6 +156,21 @@ class CallTests(DecoderTestCase):
         self.assertEqual(json.loads(call.arguments), whole)
         self.assertEqual(reply.stop, "tool_use")
 
+    def test_input_that_does_not_fit(self) -> None:
+        """It is reported, unless it repeats what is known; what is no input at all is refused."""
+        whole = {"p": 1}
+        for messages, names in (
+            ([use("a", "{}", stop=True), use("a", "again")], ["toolUse"]),
+            ([use("a", whole), use("a", '{"q":2}')], ["toolUse"]),
+            ([use("a", '{"p":'), use("a", whole), use("a", "1}")], ["toolUse"]),
+            ([use("a", '{"p": 1}', stop=True), use("a", whole), use("a", " ")], []),
+            ([use("a", whole), use("a", '{"p": 1}'), use("a", {}), use("a", "")], []),
+        ):
+            reply = self.response(*messages)
+            found = () if reply.extras is None else reply.extras.fields
+            self.assertEqual([name for name, _ in found], names, messages)
+        self.refuses(use("a", [1]))
+
     def test_nameless(self) -> None:
         """A call that nobody could make is an error; a piece without an id belongs to the last."""
         self.refuses(use("a", name=None))
