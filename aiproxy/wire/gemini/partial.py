@@ -12,6 +12,7 @@ import re
 from itertools import pairwise
 from typing import Any, TypeAlias
 
+from aiproxy.ir import JSON
 from aiproxy.wire.gemini.shapes import PartialArg
 from aiproxy.wire.jsontext import MAX_DEPTH, try_read, write
 
@@ -56,6 +57,14 @@ class PartialArguments:
         self._continued = piece.json_path if piece.will_continue else ""
         if self._continued and isinstance(value, str):
             self._place, self._pieces = (node, steps[-1]), [value]
+
+    def update(self, arguments: JSON) -> None:
+        """Further arguments that are whole. Raises: ValueError when they are no object."""
+        whole = try_read(arguments, dict[str, Any])
+        if whole is None:
+            raise ValueError("arguments are an object")
+        self._complete()
+        self._root.update(whole)
 
     def text(self) -> str:
         """The arguments so far as JSON."""

@@ -50,8 +50,9 @@ class PartsReader:
         self._proven = False
         self._texts: list[str] = []
         self._text_bytes = 0
-        self._grounding: JSON = shapes.ABSENT
-        self._citations: JSON = shapes.ABSENT
+        self._grounding: list[JSON] = []
+        self._citations: list[JSON] = []
+        self._unlikely: list[JSON] = []
         self._logprobs: JSON = shapes.ABSENT
         self._arguments: PartialArguments | None = None
         self._seed = ""
@@ -73,24 +74,27 @@ class PartsReader:
         for value in parts or ():
             self._part(value)
         if given(candidate.grounding_metadata):
-            self._grounding = candidate.grounding_metadata
+            self._grounding.append(candidate.grounding_metadata)
         if given(candidate.citation_metadata):
-            self._citations = candidate.citation_metadata
+            self._citations.append(candidate.citation_metadata)
         if candidate.logprobs_result is not shapes.ABSENT:
+            if given(self._logprobs):
+                self._unlikely.append(self._logprobs)
             self._logprobs = candidate.logprobs_result
             if isinstance(self._open, Text):
                 self._likely()
 
     def unplaced(self) -> Iterator[tuple[str, JSON]]:
         """What is left when the answer is over because no text was open for it, by its name."""
-        for sources, of in (
-            (self._grounding, citations.from_grounding),
-            (self._citations, citations.from_citations),
-        ):
-            if given(sources) and any(of(sources, "", 0)):
+        for sources in self._grounding:
+            if any(citations.from_grounding(sources, "", 0)):
                 yield "citations", sources
-        if given(self._logprobs):
-            yield "logprobs", self._logprobs
+        for sources in self._citations:
+            if any(citations.from_citations(sources, "", 0)):
+                yield "citations", sources
+        for likely in (*self._unlikely, self._logprobs):
+            if given(likely):
+                yield "logprobs", likely
 
     def close(self) -> None:
         """The answer is over: ends whatever is open."""
@@ -169,15 +173,20 @@ class PartsReader:
             self._logprobs = shapes.ABSENT
 
     def _cited(self) -> Iterable[Citation]:
-        """The sources of the open text, each once."""
-        if not given(self._grounding) and not given(self._citations):
+        """
+        The sources of the open text, each once.
+
+        Some chunks repeat those before them, others have only their own.
+        """
+        if not self._grounding and not self._citations:
             return ()
-        text = "".join(self._texts)
-        found = (
-            *citations.from_grounding(self._grounding, text, self._text_bytes),
-            *citations.from_citations(self._citations, text, self._text_bytes),
-        )
-        self._grounding = self._citations = shapes.ABSENT
+        text, base = "".join(self._texts), self._text_bytes
+        found: list[Citation] = []
+        for one in self._grounding:
+            found = _with_later(found, [*citations.from_grounding(one, text, base)])
+        for one in self._citations:
+            found += citations.from_citations(one, text, base)
+        self._grounding, self._citations = [], []
         return dict.fromkeys(found)
 
     # ── calls ──
@@ -187,9 +196,17 @@ class PartsReader:
             self._finish_call()
             self._stop()
             self._begin_call(call, call.name, signature)
+        elif self._arguments is None:
+            if given(call.args) or call.partial_args:
+                raise UpstreamProtocolError("a tool call of the upstream has no name")
+            self._sign(signature)
+        elif signature:
+            self._events.append(ProofAdded(self._count - 1, proof_of(signature)))
         if self._arguments is None:
             return
         try:
+            if not call.name and given(call.args):
+                self._arguments.update(call.args)
             for piece in call.partial_args or ():
                 self._arguments.add(piece)
         except ValueError:
@@ -231,3 +248,10 @@ class PartsReader:
     def _start(self, part: Part) -> None:
         self._events.append(BlockStarted(self._count, part))
         self._count += 1
+
+
+def _with_later(found: list[Citation], later: list[Citation]) -> list[Citation]:
+    """A source without a place is left to a later chunk that names it again, maybe with one."""
+    again = {(source.url, source.title) for source in later}
+    kept = (c for c in found if c.end is not None or (c.url, c.title) not in again)
+    return [*kept, *later]

@@ -188,6 +188,32 @@ class AnswerTests(SynchronousTestCase):
             (ir.Reasoning("", proof, summary=True),),
         )
 
+    def test_sources_in_several_chunks(self) -> None:
+        """Those of a later chunk are added to those before, none of them twice."""
+        one, two = ({"web": {"uri": f"https://{name}", "title": name}} for name in "ab")
+        support = {"segment": {"endIndex": 1}, "groundingChunkIndices": [0]}
+        placed = {"groundingChunks": [one], "groundingSupports": [support]}
+        found = response(
+            chunk({"text": "xy"}, groundingMetadata={"groundingChunks": [one]}),
+            chunk({"text": "z"}, groundingMetadata={"groundingChunks": [two]}),
+            chunk(groundingMetadata=placed),
+            chunk(groundingMetadata={}, finish="STOP"),
+        )
+        sources = (ir.Citation("https://b", "b"), ir.Citation("https://a", "a", 0, 1))
+        self.assertEqual(found.parts, (ir.Text("xyz", sources),))
+
+    def test_what_goes_on_without_a_name(self) -> None:
+        """Arguments and a proof belong to the open call; without one they are refused."""
+        begin = chunk({"functionCall": {"name": "f", "args": {"a": 1}, "willContinue": True}})
+        rest = {"functionCall": {"args": {"b": 2}}, "thoughtSignature": "SIG"}
+        (call,) = response(begin, chunk(rest, finish="STOP")).parts
+        assert isinstance(call, ir.ToolCall)
+        self.assertEqual(json.loads(call.arguments), {"a": 1, "b": 2})
+        self.assertIsNotNone(call.proof)
+        pieces = {"functionCall": {"partialArgs": [{"jsonPath": "$.a", "numberValue": 1}]}}
+        for nameless in ({"functionCall": {"args": {"a": 1}}}, pieces):
+            self.assertRaises(UpstreamProtocolError, events, chunk(nameless, finish="STOP"))
+
     def test_arguments_in_pieces(self) -> None:
         """They are put together, and known when the call is complete."""
         found = response(
