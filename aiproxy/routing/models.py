@@ -14,6 +14,8 @@ def serving(upstreams: Iterable[Upstream], model: str) -> tuple[Upstream, ...]:
 
 def fallback_chain(model: str, model_fallback: Mapping[str, str]) -> tuple[str, ...]:
     """`model` and what stands in for it, in order, each once: a cycle ends the chain."""
+    if model not in model_fallback:
+        return (model,)
     chain = [model]
     seen = {model}
     following = model_fallback.get(model)

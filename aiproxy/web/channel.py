@@ -70,17 +70,22 @@ class Channel(HTTPChannel):
         self._stalling: IDelayedCall | None = None
         self._unsent_bytes = 0
         self._host: Any = None
+        self._peer: Any = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpKeepAlive(True)
-        self._host = self.transport.getHost()
+        self._host, self._peer = self.transport.getHost(), self.transport.getPeer()
         self.site.channels.add(self)
 
     def getHost(self) -> IAddress:
         """Every request asks for it, and the transport would ask the kernel."""
         return self._host
+
+    def getPeer(self) -> IAddress:
+        """Likewise."""
+        return self._peer
 
     def dataReceived(self, data: bytes) -> None:
         if self._phase is _Phase.PARTING:

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from aiproxy import ir
 from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.errors import AIProxyError, BadRequest, ErrorReply
-from aiproxy.messages import Headers
+from aiproxy.messages import Headers, header
 from aiproxy.services.balancer import Balancer
 from aiproxy.services.drain import Drain
 from aiproxy.settings import Settings
@@ -155,7 +155,7 @@ class Web:
                 return body, wire.head(body, path)
 
             # What is coded may grow by much.
-            growth = 32 if "content-encoding" in dict(request.head.headers) else 1
+            growth = 1 if header(request.head.headers, "content-encoding") is None else 32
             body, head = await self._aside.run(request.size_bytes * growth, read)
             call = Call(
                 id=request.id,

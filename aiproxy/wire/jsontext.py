@@ -325,9 +325,8 @@ def exchanged(body: bytes, name: str, old: bytes, value: bytes) -> bytes | None:
     end = position(body, key) + len(key)
     if end < len(key) or position(body, key, end) >= 0:
         return None
-    for escape in escapes:
-        if position(body, escape) >= 0:
-            return None
+    if position(body, _ESCAPED_LETTER) >= 0 and any(position(body, one) >= 0 for one in escapes):
+        return None
     colon = _COLON.match(body, end)
     if colon is None or not body.startswith(old, colon.end()):
         return None
@@ -336,6 +335,7 @@ def exchanged(body: bytes, name: str, old: bytes, value: bytes) -> bytes | None:
     return b"".join((body[:start], value, rest))
 
 
+_ESCAPED_LETTER = b"\\u00"
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
 
 
