@@ -57,9 +57,10 @@ def note_rest(leftovers: Leftovers, item: ir.JSON) -> None:
     """The members of an output item that nobody reads."""
     match kind_of(item):
         case "message":
-            leftovers.note(item, shapes.ITEM_BOOKS | {"content"})
             if (try_read(item, shapes.MessageItem) or shapes.MessageItem()).role not in OWN_ROLES:
                 leftovers.add("message", item)
+                return
+            leftovers.note(item, shapes.ITEM_BOOKS | {"content"})
             content = try_read(item, shapes.RawContent)
             for part in (content and content.content) or ():
                 said = (try_read(part, shapes.Typed) or shapes.Typed()).type or ""
