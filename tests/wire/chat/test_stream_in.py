@@ -443,7 +443,8 @@ class CallTests(DecoderTestCase):
                 self.parts(*begin, fragment(0, late), chunk(finish="tool_calls")),
                 (ir.ToolCall("c", "f", '{"a":1}'), ir.Text("x")),
             )
-        self.assertRaises(UpstreamProtocolError, self.events, *begin, fragment(0, "}"))
+        more = (*begin, fragment(0, "}"), chunk(finish="tool_calls"))
+        self.assertRaises(UpstreamProtocolError, self.events, *more)
 
     def test_object_as_arguments(self) -> None:
         """A vendor that sends the arguments as an object means its text."""
