@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 ErrorKind: TypeAlias = Literal[
     "invalid_request",
@@ -80,12 +80,26 @@ class ErrorReply:
     model_only: bool = False
 
 
+E = TypeVar("E", bound="AIProxyError")
+
+
 class AIProxyError(Exception):
     """Root of our exceptions."""
 
     def __init__(self, reply: ErrorReply) -> None:
         super().__init__(reply.message)
         self.reply = reply
+
+    def anew(self: E) -> E:
+        """
+        The same error, not raised yet.
+
+        What is kept must be raised so: an error holds the frames that it came through, and they
+        what they worked on. Each raise adds to them.
+        """
+        fresh = type(self).__new__(type(self), *self.args)
+        fresh.__dict__.update(self.__dict__)
+        return fresh
 
 
 class BadRequest(AIProxyError):

@@ -80,7 +80,7 @@ class EventStreamDecoder:
         Raises: UpstreamProtocolError when the frames are broken.
         """
         if self.failure is not None:
-            raise self.failure
+            raise self.failure.anew()
         if self._pending:
             self._pending += data
             if len(self._pending) < self._needed:
@@ -90,7 +90,7 @@ class EventStreamDecoder:
         try:
             end = self._cut(data, messages)
         except UpstreamProtocolError as error:
-            self.failure = error
+            self.failure = error.anew()
             self._pending = bytearray()
             if not messages:
                 raise
@@ -107,7 +107,7 @@ class EventStreamDecoder:
         if self.failure is None and self._pending:
             self.failure = _broken("truncated", f"{len(self._pending)} bytes are left over")
         if self.failure is not None:
-            raise self.failure
+            raise self.failure.anew()
         return []
 
     def _cut(self, data: bytes, messages: list[Message]) -> int:

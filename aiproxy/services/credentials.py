@@ -20,6 +20,7 @@ from twisted.logger import Logger
 
 from aiproxy.errors import BadRequest, CredentialError
 from aiproxy.messages import Credential
+from aiproxy.outcome import outcome
 from aiproxy.providers.contract import Call
 from aiproxy.providers.conversation import conversation_key
 from aiproxy.redaction import Secret
@@ -135,13 +136,13 @@ class Credentials:
             try:
                 credential = await self._credential(upstream, sources, position)
             except CredentialError as error:
-                failure = error
+                failure = error.anew()
                 continue
             if key is not None:
                 self._affinity.chosen(key, source)
             return credential
         if failure is not None:
-            raise failure
+            raise failure.anew()
         return None
 
     async def _credential(
@@ -150,7 +151,7 @@ class Credentials:
         source, place = sources[position], f"{position + 1} of {len(sources)}"
         if isinstance(source, Secret):
             return Credential(f"token {place}", source)
-        login = await self._logins.usable(source, upstream)
+        login = await outcome(self._logins.usable(source, upstream))
         label = f"auth file {place} ({os.path.basename(source)})"
         return Credential(label, login.access_token, login, source)
 
@@ -158,7 +159,8 @@ class Credentials:
         if not credential.path:
             return None
         try:
-            login = await self._logins.renewed(credential.path, upstream, credential.secret)
+            renewing = self._logins.renewed(credential.path, upstream, credential.secret)
+            login = await outcome(renewing)
         except CredentialError:
             # It is in the log already; the next credential is as good.
             return None

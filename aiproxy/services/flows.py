@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 
 from aiproxy.errors import CredentialError, UpstreamError
 from aiproxy.messages import HttpReply, HttpRequest
+from aiproxy.outcome import outcome
 from aiproxy.providers.contract import Change, Flow, Pause
 from aiproxy.settings import Upstream
 from aiproxy.upstream.client import UpstreamClient
@@ -66,5 +67,5 @@ async def _driven(
 
 async def _asked(request: HttpRequest, upstream: Upstream, client: UpstreamClient) -> HttpReply:
     timeouts = replace(upstream.timeouts, headers=ANSWER_SECONDS, whole_answer=ANSWER_SECONDS)
-    reply = await client.request(request, timeouts, home=upstream.home)
-    return HttpReply(reply.status, reply.headers, await reply.whole(MAX_REPLY_BYTES))
+    reply = await outcome(client.request(request, timeouts, home=upstream.home))
+    return HttpReply(reply.status, reply.headers, await outcome(reply.whole(MAX_REPLY_BYTES)))

@@ -89,7 +89,7 @@ class Entry:
         """The login as it is. Raises: CredentialError."""
         problem = self.blocked(now)
         if problem is not None:
-            raise problem
+            raise problem.anew()
         assert self.login is not None
         return self.login
 
@@ -101,7 +101,7 @@ class Entry:
 
     def block(self, problem: CredentialError, until: float = inf) -> None:
         """Not to be used until then, or until the file changes."""
-        self._problem, self._problem_until = problem, until
+        self._problem, self._problem_until = problem.anew(), until
         self.log.warn(  # noqa: G010 (Twisted's name)
             "{path} is not used: {problem}",
             path=self.path,
@@ -170,7 +170,7 @@ class Entry:
         pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, LONGEST_PAUSE_SECONDS)
         asked = min(error.reply.retry_after or 0.0, LONGEST_WAIT_SECONDS)
         self._failures = min(self._failures + 1, 16)
-        self.failure, self.retry_at = error, now + max(pause, asked)
+        self.failure, self.retry_at = error.anew(), now + max(pause, asked)
 
     def succeeded(self) -> None:
         self._failures, self.failure, self.retry_at = 0, None, 0.0

@@ -151,7 +151,7 @@ class Logins(Service):
             except CredentialDisabled:
                 raise
             except CredentialError as error:
-                failure = error
+                failure = error.anew()
         if entry.is_still_valid(login, self._wall()):
             return login
         raise entry.waiting(failure, self._clock.seconds())

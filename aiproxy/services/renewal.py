@@ -87,7 +87,7 @@ class Renewal:
         except Exception:
             self.log.failure("{path} not renewed", path=entry.path)
             entry.failed(_OWN_FAULT, self._clock.seconds())
-            raise _OWN_FAULT from None
+            raise _OWN_FAULT.anew() from None
         finally:
             lock.release()
 
@@ -135,7 +135,7 @@ class Renewal:
                 "its token has run out and cannot be renewed; log in again"
             )
             entry.revoke(login, problem)
-            raise problem
+            raise problem.anew()
         try:
             changes = await self._asked(entry, login)
         except CredentialDisabled as error:

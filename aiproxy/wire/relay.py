@@ -233,7 +233,7 @@ class Watch:
 
     def _refuse_failure(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.anew()
 
     def _end(self) -> None:
         """After the last event. Raises UpstreamProtocolError."""
@@ -271,7 +271,7 @@ class _Passthrough(Watch):
         except UpstreamProtocolError as error:
             if not good:
                 raise
-            self._failure = error
+            self._failure = error.anew()
             messages = messages[:good]
         return b"".join([self._raw.pass_on(message) for message in messages])
 
@@ -331,7 +331,7 @@ class _Translation(Watch):
         except UpstreamProtocolError as error:
             if not out:
                 raise
-            self._failure = error
+            self._failure = error.anew()
         return b"".join(out)
 
     def close(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,16 @@ class FailureTests(LoginsCase):
         auth_file(self.path, "a9", "r9", expires=2 * HOUR)
         self.poll(2)
         self.assertEqual(self.token(), "a9")
+
+    def test_hearing_of_it_again(self) -> None:
+        """What is wrong with a login does not hold all calls that were told so."""
+        self.begin()
+        self.path.write_text("nothing")
+        self.poll(2)
+        calls = [self.failureResultOf(self.usable(), CredentialError).value for _ in range(3)]
+        self.assertEqual(len({id(error) for error in calls}), 3)
+        lengths = {len(traceback.extract_tb(error.__traceback__)) for error in calls}
+        self.assertEqual(len(lengths), 1)
 
     def test_revoked_in_our_format(self) -> None:
         """Where the format has a place for it, a revoked login is marked, and stays so."""
