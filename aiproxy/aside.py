@@ -30,8 +30,21 @@ class Aside:
         """
         if size_bytes < LARGE_BYTES or self._in_thread is None:
             return work()
-        result: T = await self._in_thread(work)
-        return result
+        failed: list[Exception] = []
+
+        def attempted() -> T | None:
+            try:
+                return work()
+            except Exception as error:
+                failed.append(error)
+                return None
+
+        result = await self._in_thread(attempted)
+        if failed:
+            # Neither the thread's frames nor this one hold it: they would be a cycle, body and all.
+            raise failed.pop()
+        done: T = result
+        return done
 
 
 AT_ONCE = Aside()

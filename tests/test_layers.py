@@ -62,22 +62,24 @@ UNITS: Mapping[str, Unit] = MappingProxyType(
         "routing": unit("settings", pure=True),
         "providers": unit("wire framing messages settings ir", pure=True),
         "aside": unit(pure=True),
-        "http1": unit(outside="twisted.internet.tcp twisted.web.http_headers"),
+        "outcome": unit(outside="twisted.internet.defer twisted.python.failure"),
+        "http1": unit(outside="twisted.internet.tcp twisted.logger twisted.web.http_headers"),
         "upstream": unit(
-            "framing messages settings codings http1 aside",
+            "framing messages settings codings http1 aside outcome",
             "twisted zope.interface treq hyperlink httptools OpenSSL service_identity",
         ),
         "services": unit(
-            "upstream providers routing messages settings codings", "twisted zope.interface"
+            "upstream providers routing messages settings codings outcome",
+            "twisted zope.interface",
         ),
         # Time and Deferreds, but no sockets: those are upstream's and web's.
         "translate": unit(
-            f"{_SERVED} aside",
+            f"{_SERVED} aside outcome",
             "twisted.internet.defer twisted.internet.interfaces twisted.internet.task"
             " twisted.logger twisted.python.failure zope.interface",
         ),
         "web": unit(
-            "translate services wire messages settings ir codings http1 aside",
+            "translate services wire messages settings ir codings http1 aside outcome",
             "twisted zope.interface klein werkzeug msgspec httptools",
         ),
         "logs": unit("settings", "twisted zope.interface"),

@@ -13,6 +13,7 @@ from aiproxy import ir
 from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamProtocolError, UpstreamRefused
 from aiproxy.messages import Headers, header
+from aiproxy.outcome import outcome
 from aiproxy.providers.contract import Call, Envelope, Prepared, Provider
 from aiproxy.redaction import Secret, without_bytes
 from aiproxy.translate.client import Client, end_broken
@@ -61,7 +62,7 @@ class Answering:
             await self._stream_as_whole()
 
     async def _read(self) -> bytes:
-        body = await self.reply.whole(MAX_ANSWER_BYTES)
+        body = await outcome(self.reply.whole(MAX_ANSWER_BYTES))
         envelope = self.prepared.envelope
         return body if envelope is None else envelope.whole(body)
 

@@ -14,6 +14,7 @@ from aiproxy import ir
 from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamRefused
 from aiproxy.messages import Credential, HttpReply
+from aiproxy.outcome import outcome
 from aiproxy.providers.contract import Call, Prepared, Provider
 from aiproxy.redaction import Secret, without, without_bytes
 from aiproxy.routing.faults import THROTTLED, classify, classify_reply
@@ -153,7 +154,7 @@ class Attempt:
         seconds = min(self.upstream.timeouts.idle, MAX_ERROR_SECONDS)
         reading.addTimeout(seconds, self.resources.clock)
         try:
-            body = await reading
+            body = await outcome(reading)
         except (UpstreamError, TimeoutError):
             # The status tells enough.
             body = b""

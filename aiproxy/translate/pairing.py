@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aiproxy.errors import UpstreamError, UpstreamProtocolError, UpstreamRefused
+from aiproxy.outcome import outcome
 from aiproxy.translate.client import Client
 from aiproxy.upstream.body import StreamBody
 from aiproxy.upstream.client import UpstreamReply
@@ -152,7 +153,7 @@ async def _first_of(running: Deferred[None], ended: Deferred[None]) -> None:
 
     running.addBoth(fire)
     ended.addBoth(fire)
-    await either
+    await outcome(either)
 
 
 class Heartbeat:

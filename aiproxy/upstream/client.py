@@ -23,6 +23,7 @@ from zope.interface import implementer
 
 from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.messages import Headers, HttpRequest
+from aiproxy.outcome import outcome
 from aiproxy.settings import Home, Timeouts
 from aiproxy.upstream.body import Body, StreamBody, WholeBody
 from aiproxy.upstream.connection import RawHeaders
@@ -183,7 +184,7 @@ class UpstreamClient:
             unbuffered=True,
             reactor=self._reactor,
         )
-        await deadline.guard(answered)
+        await outcome(deadline.guard(answered))
         return UpstreamReply(lease.answer, self._reactor, timeouts)
 
 

@@ -49,12 +49,14 @@ class Deadline:
         self._guarded = waiting  # type: ignore[assignment]
         return waiting.addBoth(self._fired)
 
-    def _fired(self, result: T) -> T:
+    def _fired(self, result: T) -> T | Failure:
         self._is_over = True
         self._guarded = None
         self._stop()
-        if self._expired is not None and isinstance(result, Failure):
-            raise self._expired
+        # Nobody keeps the error, whose traceback is going to lead here.
+        expired, self._expired = self._expired, None
+        if expired is not None and isinstance(result, Failure):
+            return Failure(expired)
         return result
 
     def _expire(self, seconds: float, complaint: str) -> None:

@@ -22,6 +22,7 @@ from aiproxy import ir
 from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.errors import AIProxyError, BadRequest, ErrorReply
 from aiproxy.messages import Headers, header
+from aiproxy.outcome import forget
 from aiproxy.services.balancer import Balancer
 from aiproxy.services.drain import Drain
 from aiproxy.settings import Settings
@@ -95,7 +96,13 @@ class Web:
         answering = maybeDeferred(self._tree.execute_endpoint, route.name, request, **parts)
         if not answering.called:
             request.notifyFinish().addErrback(lambda _: answering.cancel())
-        answering.addErrback(lambda failure: self._failed(request, failure))
+
+        def failed(failure: Failure) -> Deferred[None] | None:
+            answered = self._failed(request, failure)
+            forget(failure)
+            return answered
+
+        answering.addErrback(failed)
 
     def _add_protocols(self) -> None:
         for wire in INBOUND.values():

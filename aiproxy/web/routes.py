@@ -85,9 +85,8 @@ class Routes:
         exact = self._exact.get((method, path))
         if exact is not None:
             return exact
-        missing = BadRequest("there is nothing at this path", status=404, kind="not_found")
         if "//" in path or not path.startswith("/"):
-            raise missing
+            raise _missing()
         try:
             unquote_to_bytes(path).decode("utf-8")
         except UnicodeDecodeError:
@@ -97,9 +96,9 @@ class Routes:
         except MethodNotAllowed as error:
             raise WrongMethod(error.valid_methods or ()) from None
         except HTTPException:
-            raise missing from None
+            raise _missing() from None
         if "%" in path and not self._leads_to(unquote(path), method, name):
-            raise missing
+            raise _missing()
         return self._by_name[name]
 
     def parts(self, method: str, path: str) -> Mapping[str, str]:
@@ -129,6 +128,10 @@ class Routes:
             if len(owners) == 1:
                 return next(iter(owners))
         return "anthropic" if header(headers, "anthropic-version") is not None else _DEFAULT
+
+
+def _missing() -> BadRequest:
+    return BadRequest("there is nothing at this path", status=404, kind="not_found")
 
 
 def _segments(path: str) -> tuple[str, ...]:

@@ -2,85 +2,210 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from collections.abc import Sequence
+from pathlib import Path
 
-from tests.integration.cases import WIRES, ProgramCase, body, outside, path, upstream
-from tests.integration.http import post
+from twisted.internet.defer import Deferred
+
+from aiproxy.aside import LARGE_BYTES
+from tests.integration import logins
+from tests.integration.cases import API_TYPES, WIRES, ProgramCase, body, outside, path
+from tests.integration.http import Arriving, begun, get, post
 from tests.integration.program import Program
-
-API_TYPES = ("anthropic", "openai", "responses", "gemini")
 
 COLLECTS = """
 import collections, gc, signal
 gc.disable()
+FRAMES = ("frame", "traceback", "coroutine")
 def collect(*_):
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()
-    kinds = (f"{type(one).__module__}.{type(one).__qualname__}" for one in gc.garbage)
-    ours = collections.Counter(kind for kind in kinds if kind.startswith("aiproxy."))
+    kinds = [(type(one).__module__, type(one).__qualname__) for one in gc.garbage]
+    ours = [kind for kind in kinds if kind[0].startswith("aiproxy.") or kind[1] in FRAMES]
     gc.garbage.clear()
-    print("left:", sorted(ours.items()), flush=True)
+    print("left:", sorted(collections.Counter(ours).items()), flush=True)
 signal.signal(signal.SIGUSR1, collect)
 """
-"""Collects only when told, and says what there was of the package's own."""
+"""
+Collects only when told, and says what there was of the package's own, and of what holds whatever
+was worked on.
+"""
+
+HASTY = "timeouts: {headers: 0.3, first_event: 0.3, idle: 0.3, whole_answer: 0.3}\n"
+
+COUNTS = {
+    "anthropic": "/v1/messages/count_tokens",
+    "responses": "/v1/responses/input_tokens",
+    "gemini": "/v1beta/models/{model}:countTokens",
+}
 
 
 class GarbageTests(ProgramCase):
+    """Every call frees all its objects as it ends."""
+
+    timeout = 120
+
     @outside
     async def test_calls(self) -> None:
-        """Calls of all pairs, whole and streamed, free all their objects as they end."""
-        await self.call("echo", 200)
+        """Calls of all pairs, whole and streamed."""
+        await self.calls({"echo": {200}})
 
     @outside
     async def test_failures(self) -> None:
-        """The same of calls that fail at their first upstream and then at the other."""
-        for behaviour, status in (("error-500", 502), ("error-400", 400), ("error-401", 502)):
-            await self.call(behaviour, status)
+        """Calls that fail at their first upstream and then at the other."""
+        await self.calls({"error-500": {502}, "error-400": {400}, "error-401": {502}})
 
     @outside
-    async def test_cut(self) -> None:
-        """The same of calls whose upstream breaks off after it has begun."""
-        await self.call("cut", 200, streams=(True,))
+    async def test_broken_off(self) -> None:
+        """Calls whose upstream breaks off, before it has begun or after."""
+        await self.calls({"cut": {200, 502}, "reset": {502}, "unfinished": {200, 502}}, WIRES[:2])
+
+    @outside
+    async def test_nonsense(self) -> None:
+        """Calls whose upstream answers what is no good answer, or none at all."""
+        await self.calls(
+            {
+                "junk": {200, 502},
+                "broken": {200, 429, 503},
+                "broken-head": {429, 503},
+                "empty": {502},
+                "html": {502},
+                "error-json": {429, 503},
+                "gzip-lie": {502},
+            },
+            WIRES[:2],
+        )
+
+    @outside
+    async def test_silence(self) -> None:
+        """Calls whose upstream falls silent, before the head of its answer, or behind it."""
+        await self.calls(
+            {"stall": {504}, "stall-start": {504}, "stall-mid": {200, 504}}, WIRES[:1], HASTY
+        )
+
+    @outside
+    async def test_large(self) -> None:
+        """Calls with so much in them that a thread reads it, whether it can be read or not."""
+        program = await self.program(("echo", "error-500"))
+        text = "x" * LARGE_BYTES
+        for wire in WIRES:
+            for api_type in API_TYPES:
+                for word, status in (("echo", 200), ("error-500", 502)):
+                    model = f"{api_type}-{word}"
+                    answer = await post(program.url + path(wire, model), body(wire, model, text))
+                    self.assertEqual(answer.status, status, f"{wire} {model}")
+            said = {**body(wire, "openai-echo", text), "messages": 7, "input": 7, "contents": 7}
+            answer = await post(program.url + path(wire, "openai-echo"), said)
+            self.assertEqual(answer.status, 400, wire)
+            answer = await post(
+                program.url + path(wire, "openai-echo"), text.encode(), {"content-encoding": "gzip"}
+            )
+            self.assertEqual(answer.status, 400, wire)
+        await self.left_nothing(program)
+
+    @outside
+    async def test_leaving(self) -> None:
+        """Calls whose client leaves, before its answer has begun or after."""
+        program = await self.program(("stall", "stall-mid"))
+        for wire in WIRES:
+            for api_type in API_TYPES:
+                for stream in (False, True):
+                    await self.leave(program, wire, f"{api_type}-stall", stream=stream)
+                model = f"{api_type}-stall-mid"
+                answer = await begun(
+                    "POST",
+                    program.url + path(wire, model, stream=True),
+                    body(wire, model, stream=True),
+                )
+                answer.leave()
+                await self.vendor.record.until(lambda: self.vendor.record.connections == 0)
+        await self.left_nothing(program)
+
+    @outside
+    async def test_logins_out_of_use(self) -> None:
+        """Calls for which there is no login any more."""
+        program = await self.program(("echo",), tokens=False)
+        for wire in WIRES:
+            for api_type in logins.API_TYPES:
+                model = f"{api_type}-echo"
+                answer = await post(program.url + path(wire, model), body(wire, model))
+                self.assertEqual(answer.status, 502, f"{wire} {model} {answer.data!r}")
+        await self.left_nothing(program)
+
+    @outside
+    async def test_beside(self) -> None:
+        """Counts of tokens, lists, and what is told of the program."""
+        program = await self.program(("echo",))
+        for wire, place in COUNTS.items():
+            for api_type in API_TYPES:
+                model = f"{api_type}-echo"
+                answer = await post(program.url + place.format(model=model), body(wire, model))
+                self.assertEqual(answer.status, 200, f"{wire} {model} {answer.data!r}")
+        for place in ("/v1/models", "/v1beta/models", "/v1/models/openai-echo", "/models", "/"):
+            answer = await get(program.url + place)
+            self.assertEqual(answer.status, 200, place)
+        await self.left_nothing(program)
 
     @outside
     async def test_refusals(self) -> None:
-        """The same of requests that are refused here."""
-        program = await self.program("echo")
+        """Requests that are refused here."""
+        program = await self.program(("echo",))
         for wire in WIRES:
             await post(program.url + path(wire, "nobody-has-it"), body(wire, "nobody-has-it"))
             await post(program.url + path(wire, "anthropic-echo"), {"model": 7, "messages": "no"})
+        for place in ("/v1/models/nobody-has-it", "/v1/messages", "/nothing"):
+            await get(program.url + place)
         await self.left_nothing(program)
 
-    async def call(
-        self, behaviour: str, status: int, streams: tuple[bool, ...] = (False, True)
+    async def calls(
+        self, expected: dict[str, set[int]], wires: Sequence[str] = WIRES, more: str = ""
     ) -> None:
-        """All pairs, and then a look at what is left."""
-        program = await self.program(behaviour)
-        for wire in WIRES:
-            for api_type in API_TYPES:
-                for stream in streams:
-                    model = f"{api_type}-{behaviour}"
-                    answer = await post(
-                        program.url + path(wire, model, stream=stream),
-                        body(wire, model, stream=stream),
-                    )
-                    self.assertEqual(answer.status, status, f"{wire} {model} {stream}")
+        """All pairs of `wires`, whole and streamed, and then a look at what is left."""
+        program = await self.program(tuple(expected), more)
+        for behaviour, statuses in expected.items():
+            for wire in wires:
+                for api_type in API_TYPES:
+                    for stream in (False, True):
+                        answer = await self.call(program, wire, f"{api_type}-{behaviour}", stream)
+                        self.assertIn(answer.status, statuses, f"{wire} {api_type} {behaviour}")
         await self.left_nothing(program)
 
-    async def program(self, behaviour: str) -> Program:
-        """Two upstreams for each model."""
-        _, url = self.simulator()
-        return await self.start(
-            "circuit_breaker: {failures: 1000}\nupstreams:\n"
-            + "".join(
-                upstream(
-                    f"{api_type}-{n}", url, api_type, f"available_models: [{api_type}-{behaviour}]"
-                )
-                for api_type in API_TYPES
-                for n in (1, 2)
-            ),
-            first=COLLECTS,
+    async def call(self, program: Program, wire: str, model: str, stream: bool) -> Arriving:
+        return await post(
+            program.url + path(wire, model, stream=stream), body(wire, model, stream=stream)
         )
+
+    async def leave(self, program: Program, wire: str, model: str, *, stream: bool) -> None:
+        """Ask, and close the connection as soon as an upstream has been asked."""
+        record = self.vendor.record
+        seen = record.received
+        asking = Deferred.fromCoroutine(self.call(program, wire, model, stream))
+        asking.addErrback(lambda _: None)
+        await record.until(
+            lambda: record.received > seen and logins.is_call(record.requests[-1].path)
+        )
+        asking.cancel()
+        await record.until(lambda: record.connections == 0)
+
+    async def program(
+        self, behaviours: Sequence[str], more: str = "", *, tokens: bool = True
+    ) -> Program:
+        """Two upstreams for each model. tokens: whether the logins have any."""
+        self.vendor, url = self.simulator()
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        text = f"circuit_breaker: {{failures: 1000}}\n{more}upstreams:\n"
+        for api_type in API_TYPES:
+            models = json.dumps([f"{api_type}-{behaviour}" for behaviour in behaviours])
+            place = logins.place(api_type, url, folder)
+            if api_type in logins.API_TYPES and not tokens:
+                (folder / f"{api_type}.json").write_text("{}")
+            for n in (1, 2):
+                lines = [f"name: {api_type}-{n}", f"available_models: {models}", *place]
+                text += "  - " + "\n    ".join(lines) + "\n"
+        return await self.start(text, first=COLLECTS)
 
     async def left_nothing(self, program: Program) -> None:
         program.signal(signal.SIGUSR1)

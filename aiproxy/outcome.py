@@ -1,0 +1,38 @@
+"""Waiting for Deferreds without leaving anything to the garbage collector."""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+T = TypeVar("T")
+
+
+async def outcome(waiting: Deferred[T]) -> T:
+    """
+    What `await waiting` gives or raises, of a Deferred that may have failed already.
+
+    twisted raises such a failure from a frame that holds it, and so through all frames that it
+    passes: with what they hold, a call's body for instance, they would be one cycle.
+    """
+    if waiting.called and not waiting.paused and isinstance(waiting.result, Failure):
+        failed: list[Failure] = []
+        waiting.addErrback(failed.append)
+        raise cast(BaseException, failed.pop().value)
+    return await waiting
+
+
+def forget(failure: Failure) -> None:
+    """
+    Nobody asks any more where it came from.
+
+    An error holds the frames that it came through. Where a Deferred is cancelled, twisted's own are
+    among them, which hold the error.
+    """
+    failure.tb = None
+    error: BaseException | None = failure.value
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
