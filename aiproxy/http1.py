@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from twisted.internet.tcp import Connection
+from twisted.logger import Logger
 from twisted.web.http_headers import Headers
 
 MAX_BYTES = 64 * 1024
@@ -36,6 +37,8 @@ class Outbox:
     it is closed.
     """
 
+    log = Logger()
+
     def __init__(self) -> None:
         self._waiting: dict[Any, list[bytes]] = {}
 
@@ -52,7 +55,8 @@ class Outbox:
             pieces.append(data)
         elif _is_plain(transport):
             if not waiting:
-                transport.reactor.callLater(0, self._flush)
+                # Due even if somebody sets the system's clock back meanwhile: all data wait for it.
+                transport.reactor.callLater(0, self._flush).time = 0.0
             waiting[transport] = [data]
         else:
             transport.write(data)
@@ -64,9 +68,14 @@ class Outbox:
             _send(transport, pieces)
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, {}
-        for transport, pieces in waiting.items():
-            _send(transport, pieces)
+        while self._waiting:
+            transport, pieces = self._waiting.popitem()
+            try:
+                _send(transport, pieces)
+            except Exception:
+                # What the reactor does, too: whoever pauses for one must not stop the others.
+                self.log.failure("a connection failed in writing")
+                transport.abortConnection()
 
 
 def _send(transport: Any, pieces: list[bytes]) -> None:

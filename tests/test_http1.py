@@ -57,6 +57,19 @@ class _Peer(Protocol):
         self.lost.callback(None)
 
 
+class _Faulty:
+    """A producer with a fault of its own."""
+
+    def pauseProducing(self) -> None:
+        raise ZeroDivisionError
+
+    def resumeProducing(self) -> None:
+        """Nothing to say."""
+
+    def stopProducing(self) -> None:
+        """Nothing to stop."""
+
+
 class OutboxTests(TestCase):
     """A server's transport, and a plain socket at its other end."""
 
@@ -165,6 +178,35 @@ class OutboxTests(TestCase):
         while not self.peer.lost.called:
             self.outbox.write(self.peer.transport, b"x" * 1000)
             await _turn()
+
+    @asynchronous
+    async def test_a_clock_that_is_set_back(self) -> None:
+        """However the system's clock jumps, what waits goes at the end of the turn."""
+        from twisted.internet import reactor
+
+        clock: Any = reactor
+        now = clock.seconds()
+        self.outbox.write(self.peer.transport, b"hello")
+        patch = self.patch(clock, "seconds", lambda: now - 3600.0)
+        await _turn()
+        patch.restore()
+        self.socket.setblocking(False)
+        self.assertEqual(self.socket.recv(99), b"hello")
+
+    @asynchronous
+    async def test_one_fails(self) -> None:
+        """A transport that cannot take its data is closed; the others get theirs."""
+        first, first_socket = self.peer, self.socket
+        await self.connect()
+        first.transport.unregisterProducer()
+        first.transport.registerProducer(_Faulty(), True)
+        self.outbox.write(first.transport, b"x" * (MAX_BYTES + 1))
+        self.outbox.write(self.peer.transport, b"hello")
+        await _turn()
+        self.assertEqual(self.socket.recv(99), b"hello")
+        await first.lost
+        first_socket.close()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_other_transports(self) -> None:
         """They get their write."""

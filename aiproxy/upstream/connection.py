@@ -174,6 +174,8 @@ class Connection(Protocol):
         if len(head) + len(body) <= MAX_BYTES:
             self._outbox.write(self.transport, head + body)
         else:
+            # Behind an earlier request, if that was answered before it had been sent.
+            self._outbox.flush(self.transport)
             self._body = _Body(self.transport, head, body)
         return waiting
 

@@ -187,6 +187,7 @@ class Channel(HTTPChannel):
 
     def is_unused(self) -> bool:
         """Whether the client has all that was written, and nothing of its own waits to be read."""
+        self.site.outbox.flush(self.transport)
         if _unsent_bytes(self.transport):
             return False
         try:

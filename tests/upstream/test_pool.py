@@ -11,8 +11,10 @@ from typing import Any
 from cryptography import x509
 from twisted.internet import ssl
 from twisted.internet.defer import CancelledError
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 
 from aiproxy.errors import UpstreamTimeout, UpstreamUnreachable
+from aiproxy.http1 import MAX_BYTES, Outbox
 from aiproxy.messages import HttpRequest
 from aiproxy.upstream.body import SSEBody
 from aiproxy.upstream.connection import Connection
@@ -47,6 +49,25 @@ class EarlyAnswerTests(ClientCase):
         self.assertEqual(await (await second).whole(100), b"ok")
         connection.transport.resumeProducing()  # type: ignore[union-attr]
         await connection.lost
+
+    @asynchronous
+    async def test_answer_before_the_request(self) -> None:
+        """A large request goes behind a small one whose answer came before it had been sent."""
+        connections: list[Connection] = []
+        made = Connection(connections.append, lambda gone: None, Outbox())
+        port = int(self.url.rpartition(":")[2])
+        endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", port)
+        await connectProtocol(endpoint, made)
+        self.addCleanup(made.cut)
+        head = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n"
+        small = made.ask(head % 2, b"{}")
+        made.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual(((await small).code, connections), (200, [made]))
+        large = b"x" * 4 * MAX_BYTES
+        made.ask(head % len(large), large).addErrback(lambda _: None)
+        for expected in (b"{}", large):
+            connection = await self.server.request()
+            self.assertEqual(connection.requests.pop(0)[1], expected)
 
 
 class ConnectionTests(ClientCase):

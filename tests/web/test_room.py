@@ -155,6 +155,20 @@ class RoomTests(WebCase):
         await client.lost
 
     @asynchronous
+    async def test_answers_on_their_way(self) -> None:
+        """The same in the very turn in which the answer was written."""
+        await self.listen(2)
+        client = await self.resting()
+        reading: Any = client.transport
+        reading.pauseProducing()
+        [channel] = self.site.channels
+        self.site.outbox.write(channel.transport, b"x" * LARGE_BYTES)
+        self.assertFalse(self.site.let_go())
+        reading.resumeProducing()
+        await client.until(lambda received: len(received) == LARGE_BYTES)
+        self.assertFalse(client.is_lost)
+
+    @asynchronous
     async def test_last_answers(self) -> None:
         """A connection that ends with its answer is nobody's to let go."""
         await self.listen(2)
