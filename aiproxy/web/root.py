@@ -81,7 +81,6 @@ class Web:
             self._answer(request, routes)
 
         return ApiSite(
-            self._tree.resource(),
             answer,
             Guard(routes, self._settings),
             self._settings,
@@ -90,7 +89,7 @@ class Web:
         )
 
     def _answer(self, request: ClientRequest, routes: Routes) -> None:
-        """What Klein's resource does with a request, for a route that is found already."""
+        """Call what the route leads to, as Klein's resource would, and see to its failures."""
         route, head = request.route, request.head
         parts = {} if route.is_exact else routes.parts(head.method, head.path)
         answering = maybeDeferred(self._tree.execute_endpoint, route.name, request, **parts)

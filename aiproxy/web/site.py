@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.web.http import Request as HttpRequest
-from twisted.web.resource import IResource
+from twisted.web.pages import notFound
 from twisted.web.server import Request, Site
 
 from aiproxy.errors import ErrorReply
@@ -138,10 +138,6 @@ class ClientRequest(Request):
         else:
             self.channel.site.answer(self)
 
-    def getRequestHostname(self) -> bytes:
-        """Nothing here depends on it, so that no client can trip a parser with it."""
-        return b"aiproxy"
-
     def sent(self) -> None:
         """All of the answer is written. What `finish` does, without writing anything."""
         self.finished = 1
@@ -186,14 +182,14 @@ class ApiSite(Site):
 
     def __init__(
         self,
-        resource: IResource,
         answer: Callable[[ClientRequest], None],
         guard: Guard,
         settings: Callable[[], Settings],
         records: Records,
         clock: IReactorTime,
     ) -> None:
-        super().__init__(resource, timeout=IDLE_SECONDS, reactor=clock)
+        # No tree: `answer` is asked of everything.
+        super().__init__(notFound(), timeout=IDLE_SECONDS, reactor=clock)
         self.answer = answer
         self.guard = guard
         self.settings = settings

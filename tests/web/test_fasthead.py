@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.resource import NoResource
 from werkzeug.routing import Map, Rule
 
 from aiproxy.messages import Headers
@@ -149,7 +148,6 @@ def seen(protocol: type[Channel], pieces: list[bytes]) -> Seen:
     settings = load("upstreams: [{name: u, base_url: 'http://u', token: t}]")
     clock = Clock()
     site: Any = ApiSite(
-        NoResource(),
         answer,
         Guard(Routes(rules, ROUTES, ()), lambda: settings),
         lambda: settings,
