@@ -294,6 +294,8 @@ class Channel(HTTPChannel):
         self._stalling = _cancelled(self._stalling)
         self._timer = _cancelled(self._timer)
         super().connectionLost(reason)
+        # It holds methods of this object and of the request whose body it reads.
+        self._transferDecoder = None
         self.site.left(self)
 
     def _cut_after(self, seconds: float) -> None:

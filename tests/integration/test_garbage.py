@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +13,9 @@ from twisted.internet.defer import Deferred
 
 from aiproxy.aside import LARGE_BYTES
 from tests.integration import logins
-from tests.integration.cases import API_TYPES, WIRES, ProgramCase, body, outside, path
+from tests.integration.cases import API_TYPES, WIRES, ProgramCase, body, outside, path, upstream
 from tests.integration.http import Arriving, begun, get, post
-from tests.integration.program import Program
+from tests.integration.program import Program, free_port
 
 COLLECTS = """
 import collections, gc, signal
@@ -157,6 +159,42 @@ class GarbageTests(ProgramCase):
             await post(program.url + path(wire, "anthropic-echo"), {"model": 7, "messages": "no"})
         for place in ("/v1/models/nobody-has-it", "/v1/messages", "/nothing"):
             await get(program.url + place)
+        await self.left_nothing(program)
+
+    @outside
+    async def test_requests_that_end_early(self) -> None:
+        """Requests whose client leaves in the middle of them, or sends more than it may."""
+        program = await self.program(("echo",), "max_request_bytes: 3000000\n")
+        head = "POST {} HTTP/1.1\r\nHost: x\r\n{}\r\n\r\n"
+        for wire in WIRES:
+            place = path(wire, "openai-echo")
+            for framing, part in (
+                ("Content-Length: 2000000", b"x" * 1_000_000),
+                ("Transfer-Encoding: chunked", b"f4240\r\n" + b"x" * 1_000_000 + b"\r\n"),
+                ("Transfer-Encoding: chunked", b"3d0900\r\n" + b"x" * 3_900_000),
+                ("Content-Length: 4000000", b"x"),
+                ("Content-Length: many", b""),
+            ):
+                with socket.create_connection(("127.0.0.1", program.port)) as client:
+                    client.settimeout(5)
+                    with contextlib.suppress(OSError):
+                        client.sendall(head.format(place, framing).encode() + part)
+                answer = await get(program.url + "/")
+                self.assertEqual(answer.status, 200)
+        await self.left_nothing(program)
+
+    @outside
+    async def test_nobody_listens(self) -> None:
+        """Calls whose upstream cannot be reached."""
+        url = f"http://127.0.0.1:{free_port()}"
+        gone = upstream("gone", url, "openai", "available_models: [gone]")
+        program = await self.start(
+            f"circuit_breaker: {{failures: 1000}}\nupstreams:\n{gone}", first=COLLECTS
+        )
+        for wire in WIRES:
+            for stream in (False, True):
+                answer = await self.call(program, wire, "gone", stream)
+                self.assertEqual(answer.status, 502)
         await self.left_nothing(program)
 
     async def calls(
