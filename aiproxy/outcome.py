@@ -24,15 +24,18 @@ async def outcome(waiting: Deferred[T]) -> T:
     return await waiting
 
 
-def forget(failure: Failure) -> None:
+def forget(failed: Failure | BaseException) -> None:
     """
     Nobody asks any more where it came from.
 
-    An error holds the frames that it came through. Where a Deferred is cancelled, twisted's own are
-    among them, which hold the error.
+    An error holds the frames that it came through, and those from which they were called. Behind a
+    Deferred twisted's own are among them, which hold the error.
     """
-    failure.tb = None
-    error: BaseException | None = failure.value
+    error: BaseException | None
+    if isinstance(failed, Failure):
+        failed.tb, error = None, failed.value
+    else:
+        error = failed
     while error is not None:
         error.__traceback__ = None
         error = error.__context__

@@ -92,6 +92,8 @@ class ErrorTests(SynchronousTestCase):
                 raise ValueError from first
         except ValueError as error:
             failure, last = Failure(), error
+        forget(last)
+        self.assertEqual((last.__traceback__, cause.__traceback__), (None, None))
+        self.assertIsNotNone(failure.tb)
         forget(failure)
-        traces = (failure.tb, last.__traceback__, cause.__traceback__)
-        self.assertEqual(traces, (None, None, None))
+        self.assertIsNone(failure.tb)

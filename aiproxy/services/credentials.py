@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from aiproxy.errors import BadRequest, CredentialError
 from aiproxy.messages import Credential
-from aiproxy.outcome import outcome
+from aiproxy.outcome import forget, outcome
 from aiproxy.providers.contract import Call
 from aiproxy.providers.conversation import conversation_key
 from aiproxy.redaction import Secret
@@ -137,6 +137,7 @@ class Credentials:
                 credential = await self._credential(upstream, sources, position)
             except CredentialError as error:
                 failure = error.anew()
+                forget(error)
                 continue
             if key is not None:
                 self._affinity.chosen(key, source)
@@ -161,8 +162,9 @@ class Credentials:
         try:
             renewing = self._logins.renewed(credential.path, upstream, credential.secret)
             login = await outcome(renewing)
-        except CredentialError:
+        except CredentialError as error:
             # It is in the log already; the next credential is as good.
+            forget(error)
             return None
         if login is None:
             self.refused(upstream, credential)

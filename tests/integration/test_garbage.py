@@ -6,7 +6,7 @@ import contextlib
 import json
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -42,6 +42,18 @@ COUNTS = {
     "responses": "/v1/responses/input_tokens",
     "gemini": "/v1beta/models/{model}:countTokens",
 }
+
+
+def _no_login(path: Path, api_type: str) -> None:
+    path.write_text("{}")
+
+
+def _revoked(path: Path, api_type: str) -> None:
+    logins.write_login(path, api_type, refresh="refresh-canary-revoked-1")
+
+
+def _refused(path: Path, api_type: str) -> None:
+    logins.write_login(path, api_type, access="access-canary-of-old")
 
 
 class GarbageTests(ProgramCase):
@@ -127,13 +139,23 @@ class GarbageTests(ProgramCase):
 
     @outside
     async def test_logins_out_of_use(self) -> None:
-        """Calls for which there is no login any more."""
-        program = await self.program(("echo",), tokens=False)
-        for wire in WIRES:
-            for api_type in logins.API_TYPES:
-                model = f"{api_type}-echo"
-                answer = await post(program.url + path(wire, model), body(wire, model))
-                self.assertEqual(answer.status, 502, f"{wire} {model} {answer.data!r}")
+        """Calls for which there is no login, or none any more as soon as it is to be renewed."""
+        for login in (_no_login, _revoked):
+            program = await self.program(("echo",), login=login)
+            for wire in WIRES:
+                for api_type in logins.API_TYPES:
+                    model = f"{api_type}-echo"
+                    answer = await post(program.url + path(wire, model), body(wire, model))
+                    self.assertEqual(answer.status, 502, f"{wire} {model} {answer.data!r}")
+            await self.left_nothing(program)
+
+    @outside
+    async def test_renewals(self) -> None:
+        """Calls whose login is refused first, and renewed."""
+        program = await self.program(("echo",), login=_refused)
+        for api_type in logins.API_TYPES:
+            answer = await self.call(program, "chat", f"{api_type}-echo", stream=False)
+            self.assertEqual(answer.status, 200, f"{api_type} {answer.data!r}")
         await self.left_nothing(program)
 
     @outside
@@ -228,9 +250,13 @@ class GarbageTests(ProgramCase):
         await record.until(lambda: record.connections == 0)
 
     async def program(
-        self, behaviours: Sequence[str], more: str = "", *, tokens: bool = True
+        self,
+        behaviours: Sequence[str],
+        more: str = "",
+        *,
+        login: Callable[[Path, str], None] = logins.write_login,
     ) -> Program:
-        """Two upstreams for each model. tokens: whether the logins have any."""
+        """Two upstreams for each model. login: writes the auth file for an api_type."""
         self.vendor, url = self.simulator()
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
@@ -238,8 +264,8 @@ class GarbageTests(ProgramCase):
         for api_type in API_TYPES:
             models = json.dumps([f"{api_type}-{behaviour}" for behaviour in behaviours])
             place = logins.place(api_type, url, folder)
-            if api_type in logins.API_TYPES and not tokens:
-                (folder / f"{api_type}.json").write_text("{}")
+            if api_type in logins.API_TYPES:
+                login(folder / f"{api_type}.json", api_type)
             for n in (1, 2):
                 lines = [f"name: {api_type}-{n}", f"available_models: {models}", *place]
                 text += "  - " + "\n    ".join(lines) + "\n"
