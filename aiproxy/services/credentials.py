@@ -20,7 +20,7 @@ from twisted.logger import Logger
 
 from aiproxy.errors import BadRequest, CredentialError
 from aiproxy.messages import Credential
-from aiproxy.outcome import forget, outcome
+from aiproxy.outcome import forget
 from aiproxy.providers.contract import Call
 from aiproxy.providers.conversation import conversation_key
 from aiproxy.redaction import Secret
@@ -79,7 +79,7 @@ class Credentials:
         """
         The credential anew, after the upstream did not accept it; None when there is nothing new.
         """
-        return Deferred.fromCoroutine(self._renewed(upstream, credential))
+        return Deferred.fromCoroutine(self.renew(upstream, credential))
 
     def refused(self, upstream: Upstream, credential: Credential) -> None:
         """The upstream does not accept it, as new as it can be."""
@@ -152,16 +152,16 @@ class Credentials:
         source, place = sources[position], f"{position + 1} of {len(sources)}"
         if isinstance(source, Secret):
             return Credential(f"token {place}", source)
-        login = await outcome(self._logins.usable(source, upstream))
+        login = await self._logins.use(source, upstream)
         label = f"auth file {place} ({os.path.basename(source)})"
         return Credential(label, login.access_token, login, source)
 
-    async def _renewed(self, upstream: Upstream, credential: Credential) -> Credential | None:
+    async def renew(self, upstream: Upstream, credential: Credential) -> Credential | None:
+        """`renewed` for coroutines."""
         if not credential.path:
             return None
         try:
-            renewing = self._logins.renewed(credential.path, upstream, credential.secret)
-            login = await outcome(renewing)
+            login = await self._logins.renew(credential.path, upstream, credential.secret)
         except CredentialError as error:
             # It is in the log already; the next credential is as good.
             forget(error)

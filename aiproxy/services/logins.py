@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from aiproxy.errors import CredentialDisabled, CredentialError
 from aiproxy.messages import Login
+from aiproxy.outcome import outcome
 from aiproxy.providers import PROVIDERS
 from aiproxy.providers.contract import LoginProvider, Provider
 from aiproxy.redaction import Secret
@@ -118,7 +119,11 @@ class Logins(Service):
 
         Fails with CredentialError when it cannot be used now.
         """
-        return Deferred.fromCoroutine(self._usable(self._entry(path, upstream)))
+        return Deferred.fromCoroutine(self.use(path, upstream))
+
+    async def use(self, path: str, upstream: Upstream) -> Login:
+        """`usable` for coroutines: a Deferred between two of them holds the errors of both."""
+        return await self._usable(self._entry(path, upstream))
 
     def renewed(self, path: str, upstream: Upstream, used: Secret) -> Deferred[Login | None]:
         """
@@ -126,7 +131,11 @@ class Logins(Service):
 
         Fails with CredentialError when it cannot be renewed.
         """
-        return Deferred.fromCoroutine(self._renewed(self._entry(path, upstream), used))
+        return Deferred.fromCoroutine(self.renew(path, upstream, used))
+
+    async def renew(self, path: str, upstream: Upstream, used: Secret) -> Login | None:
+        """`renewed` for coroutines."""
+        return await self._renewed(self._entry(path, upstream), used)
 
     def refused(self, path: str, upstream: Upstream) -> None:
         """Even a renewed token was refused: leave the login alone for a while."""
@@ -146,7 +155,7 @@ class Logins(Service):
         failure = entry.failure
         if failure is None or self._clock.seconds() >= entry.retry_at:
             try:
-                await self._join(entry, login.access_token if is_stale else None)
+                await outcome(self._join(entry, login.access_token if is_stale else None))
                 return entry.ready(self._clock.seconds())
             except CredentialDisabled:
                 raise
@@ -162,7 +171,7 @@ class Logins(Service):
             entry.rejected = used
             if entry.failure is not None and self._clock.seconds() < entry.retry_at:
                 raise entry.waiting(entry.failure, self._clock.seconds())
-            await self._join(entry, used)
+            await outcome(self._join(entry, used))
             login = entry.ready(self._clock.seconds())
         return None if login.access_token == used else login
 

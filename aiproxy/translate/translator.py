@@ -251,7 +251,7 @@ class Translator:
         except UpstreamError as error:
             if attempt.trail.outcome == "broken" or not classify(error).refresh:
                 raise
-            renewed = await self._credentials.renewed(attempt.upstream, attempt.credential)
+            renewed = await self._credentials.renew(attempt.upstream, attempt.credential)
             if renewed is None:
                 raise
         try:

@@ -138,6 +138,30 @@ class GarbageTests(ProgramCase):
         await self.left_nothing(program)
 
     @outside
+    async def test_leaving_before_a_login_is_renewed(self) -> None:
+        """Calls whose client leaves while their login is renewed."""
+        silent, url = self.server()
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        text = "upstreams:\n"
+        for api_type in logins.API_TYPES:
+            lines = [f"name: {api_type}", f"available_models: [{api_type}-echo]"]
+            lines += logins.place(api_type, url, folder)
+            text += "  - " + "\n    ".join(lines) + "\n"
+        program = await self.start(text, first=COLLECTS)
+        for api_type in logins.API_TYPES:
+            asking = Deferred.fromCoroutine(self.call(program, "chat", f"{api_type}-echo", True))
+            asking.addErrback(lambda _: None)
+            await silent.request()
+            asking.cancel()
+
+        async def have_left() -> bool:
+            return program.output().count("outcome=left") == len(logins.API_TYPES)
+
+        await self.eventually(have_left)
+        await self.left_nothing(program)
+
+    @outside
     async def test_logins_out_of_use(self) -> None:
         """Calls for which there is no login, or none any more as soon as it is to be renewed."""
         for login in (_no_login, _revoked):
