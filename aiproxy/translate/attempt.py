@@ -14,7 +14,7 @@ from aiproxy import ir
 from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamRefused
 from aiproxy.messages import Credential, HttpReply
-from aiproxy.outcome import outcome
+from aiproxy.outcome import forget, outcome
 from aiproxy.providers.contract import Call, Prepared, Provider
 from aiproxy.redaction import Secret, without, without_bytes
 from aiproxy.routing.faults import THROTTLED, classify, classify_reply
@@ -84,6 +84,7 @@ class Attempt:
                 if repaired is None:
                     raise
                 mended = repaired
+            forget(error)
             await again._ask(mended)
 
     async def _prepare(self) -> Prepared:
@@ -106,6 +107,7 @@ class Attempt:
                 place = next(further, None)
                 if place is None:
                     raise
+                forget(error)
 
     async def _ask_here(self, prepared: Prepared) -> None:
         self.trail.attempt(self.upstream.name, self.model)
@@ -155,8 +157,9 @@ class Attempt:
         reading.addTimeout(seconds, self.resources.clock)
         try:
             body = await outcome(reading)
-        except (UpstreamError, TimeoutError):
+        except (UpstreamError, TimeoutError) as error:
             # The status tells enough.
+            forget(error)
             body = b""
         if reply.status < 400:
             return ErrorReply(502, "upstream", f"the upstream answered {reply.status}, a redirect")

@@ -28,6 +28,7 @@ from aiproxy.errors import (
     UpstreamError,
 )
 from aiproxy.messages import Credential
+from aiproxy.outcome import forget
 from aiproxy.providers import PROVIDERS
 from aiproxy.providers.contract import Call, Provider
 from aiproxy.routing.faults import THROTTLED, Fault, classify, final_reply
@@ -93,10 +94,12 @@ class Translator:
         except AIProxyError as error:
             trail.outcome = "failed"
             _say(call, client, trail, error.reply)
-        except Exception:
+            forget(error)
+        except Exception as error:
             trail.outcome = "failed"
             self.log.failure("{call} failed inside aiproxy", call=call.id)
             _say(call, client, trail, ErrorReply(500, "internal", f"internal error ({call.id})"))
+            forget(error)
         finally:
             if heartbeat is not None:
                 heartbeat.stop()
@@ -146,10 +149,12 @@ class Translator:
                 # Nothing was asked, so that nothing was learnt of the upstream.
                 self._balancer.released(pick)
                 trail.failed(error)
+                forget(error)
                 pick = self._balancer.pick(model, tried)
             except AIProxyError as error:
                 fault = classify(error)
                 trail.failed(error)
+                forget(error)
                 if trail.outcome == "broken":
                     self._report(pick, fault, error, call)
                     return True
@@ -215,6 +220,7 @@ class Translator:
                     raise
                 self._rest(pick, credential, fault, error)
                 failure = error.reply
+                forget(error)
 
     async def _next_credential(
         self,
@@ -254,6 +260,7 @@ class Translator:
             renewed = await self._credentials.renew(attempt.upstream, attempt.credential)
             if renewed is None:
                 raise
+            forget(error)
         try:
             await replace(attempt, credential=renewed).run()
         except UpstreamError as error:

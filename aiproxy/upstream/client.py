@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from aiproxy.aside import AT_ONCE, Aside
 from aiproxy.messages import Headers, HttpRequest
-from aiproxy.outcome import outcome
+from aiproxy.outcome import forget, outcome
 from aiproxy.settings import Home, Timeouts
 from aiproxy.upstream.body import Body, StreamBody, WholeBody
 from aiproxy.upstream.connection import RawHeaders
@@ -151,6 +151,7 @@ class UpstreamClient:
             # begun to work is unlikely, and not to ask again would fail good calls.
             if not (lease.is_reused and is_lost_before_answer(error)):
                 raise explained(error, BEFORE_THE_ANSWER) from None
+            forget(error)
         deadline = Deadline(self._reactor, timeouts)
         lease = self._lease(home, lines, deadline, is_fresh=True)
         try:
