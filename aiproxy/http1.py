@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -80,10 +79,7 @@ class Outbox:
 
 def _send(transport: Any, pieces: list[bytes]) -> None:
     data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    sent = 0
-    if len(data) <= MAX_BYTES and _is_free(transport):
-        with suppress(OSError):
-            sent = transport.socket.send(data)
+    sent = send_some(transport, data) if len(data) <= MAX_BYTES else 0
     if sent < len(data):
         transport.write(data[sent:])
 

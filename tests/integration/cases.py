@@ -8,12 +8,15 @@ from typing import Any
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
+from twisted.web.client import ResponseNeverReceived
 
 from aiproxy.providers import PROVIDERS
 from aiproxy.simulator import Simulator
 from aiproxy.wire import INBOUND
+from tests.integration.http import get
 from tests.integration.program import ROOT, Program
 from tests.upstream.servers import Server
 
@@ -112,6 +115,17 @@ class ProgramCase(TestCase):
         """Ask again and again until it holds, or the test's time is over."""
         while not await condition():
             await deferLater(reactor, 0.05)
+
+    async def refuses(self, program: Program) -> bool:
+        """Whether the program takes no connections any more."""
+        try:
+            await get(program.url + "/healthz")
+        except ConnectionRefusedError:
+            return True
+        except ResponseNeverReceived:
+            # It was in the queue of the port that is being closed.
+            return False
+        return False
 
     def _end(self, program: Program) -> None:
         program.kill()

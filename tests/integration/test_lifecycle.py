@@ -6,8 +6,6 @@ import signal
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.error import ConnectionRefusedError
-from twisted.web.client import ResponseNeverReceived
 
 from tests.integration.cases import WIRES, ProgramCase, body, outside, path, upstream
 from tests.integration.http import begun, get, post
@@ -115,18 +113,7 @@ class DrainTests(ProgramCase):
             connection.chunk(START + BLOCK + DELTA)
             streams.append((await asked, connection))
         program.signal(signal.SIGTERM)
-
-        async def refused() -> bool:
-            try:
-                await get(program.url + "/healthz")
-            except ConnectionRefusedError:
-                return True
-            except ResponseNeverReceived:
-                # It was in the queue of the port that is being closed.
-                return False
-            return False
-
-        await self.eventually(refused)
+        await self.eventually(lambda: self.refuses(program))
         for arriving, connection in streams:
             connection.chunk(DELTA + END)
             connection.chunk(b"")
