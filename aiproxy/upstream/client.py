@@ -30,8 +30,9 @@ from aiproxy.upstream.connection import RawHeaders
 from aiproxy.upstream.deadline import Deadline
 from aiproxy.upstream.encoding import compressed
 from aiproxy.upstream.failures import BEFORE_THE_ANSWER, explained, is_lost_before_answer
-from aiproxy.upstream.head import Fields, fields, sendable
+from aiproxy.upstream.head import NO_HEADERS, Fields, fields, sendable
 from aiproxy.upstream.pool import Lease, Pool
+from aiproxy.upstream.timers import Timers
 
 # Of the connection and not of the answer.
 _NOT_ANSWERS = frozenset(
@@ -50,10 +51,7 @@ _NOT_ANSWERS = frozenset(
 
 
 class _NoCookies(CookieJar):
-    """Cookies are never kept and never sent, so that all calls can share one jar."""
-
-    def add_cookie_header(self, request: UrllibRequest) -> None:
-        """There are none."""
+    """None is ever kept or sent, so that all calls can share one jar."""
 
     def extract_cookies(self, response: Any, request: UrllibRequest) -> None:
         """There shall be none."""
@@ -95,6 +93,7 @@ class UpstreamClient:
         self._aside = aside
         self._agent = agent
         self._pool = Pool(reactor, trust_root)
+        self._timers = Timers(reactor)
 
     def request(
         self,
@@ -121,6 +120,7 @@ class UpstreamClient:
 
     def close(self) -> Deferred[None]:
         """Closes all connections; fires when they are gone."""
+        self._timers.stop()
         return self._pool.close()
 
     async def ask(
@@ -142,7 +142,7 @@ class UpstreamClient:
             lines = fields(request.headers, coding)
         except ValueError as error:
             raise explained(error, BEFORE_THE_ANSWER) from None
-        deadline = Deadline(self._reactor, timeouts)
+        deadline = Deadline(self._timers, timeouts)
         lease = self._lease(home, lines, deadline, is_fresh=False)
         try:
             return await self._send(request, body, lease, deadline, timeouts)
@@ -152,7 +152,7 @@ class UpstreamClient:
             if not (lease.is_reused and is_lost_before_answer(error)):
                 raise explained(error, BEFORE_THE_ANSWER) from None
             forget(error)
-        deadline = Deadline(self._reactor, timeouts)
+        deadline = Deadline(self._timers, timeouts)
         lease = self._lease(home, lines, deadline, is_fresh=True)
         try:
             return await self._send(request, body, lease, deadline, timeouts)
@@ -179,6 +179,7 @@ class UpstreamClient:
         answered: Deferred[Any] = client.request(
             request.method,
             sendable(request.url),
+            headers=NO_HEADERS,
             data=body or None,
             cookies=_NO_COOKIES,
             allow_redirects=False,

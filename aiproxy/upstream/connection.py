@@ -25,12 +25,12 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone, ResponseFailed, ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
 from aiproxy.http1 import MAX_BYTES, Outbox, send_some
 from aiproxy.settings import Home
+from aiproxy.upstream.head import NO_HEADERS
 
 RawHeaders: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """As received, in order."""
@@ -40,9 +40,6 @@ MAX_BARE_BYTES = 256 * 1024
 
 _DONE = Failure(ResponseDone("the answer is complete"))
 _CLOSED = Failure(PotentialDataLoss())
-
-# What would be read by treq is not its business here: cookies, codings, redirects.
-_NO_HEADERS = Headers()
 
 
 @implementer(IResponse)
@@ -55,7 +52,7 @@ class Answer:
     """
 
     version = (b"HTTP", 1, 1)
-    headers = _NO_HEADERS
+    headers = NO_HEADERS
     length = UNKNOWN_LENGTH
     request = None
     previousResponse = None

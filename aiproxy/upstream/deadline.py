@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from aiproxy.errors import UpstreamTimeout
 from aiproxy.settings import Timeouts
+from aiproxy.upstream.timers import Timer, Timers
 
 T = TypeVar("T")
 
@@ -23,10 +23,10 @@ class Deadline:
     A cancelled request reports all sorts of failures; only here is known who cancelled it.
     """
 
-    def __init__(self, clock: IReactorTime, timeouts: Timeouts) -> None:
-        self._clock = clock
+    def __init__(self, timers: Timers, timeouts: Timeouts) -> None:
+        self._timers = timers
         self._timeouts = timeouts
-        self._timer: IDelayedCall | None = None
+        self._timer: Timer | None = None
         self._guarded: Deferred[object] | None = None
         self._is_over = False
         self._expired: UpstreamTimeout | None = None
@@ -42,7 +42,8 @@ class Deadline:
     def _enter(self, seconds: float, complaint: str) -> None:
         self._stop()
         if not self._is_over:
-            self._timer = self._clock.callLater(seconds, self._expire, seconds, complaint)
+            self._phase = seconds, complaint
+            self._timer = self._timers.start(seconds, self._expire)
 
     def guard(self, waiting: Deferred[T]) -> Deferred[T]:
         """Makes `waiting` fail with UpstreamTimeout when a phase runs out; no clock outlives it."""
@@ -59,13 +60,14 @@ class Deadline:
             return Failure(expired)
         return result
 
-    def _expire(self, seconds: float, complaint: str) -> None:
+    def _expire(self) -> None:
         self._timer = None
+        seconds, complaint = self._phase
         self._expired = UpstreamTimeout(f"{complaint} within {seconds:g} seconds")
         if self._guarded is not None:
             self._guarded.cancel()
 
     def _stop(self) -> None:
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer.stop()
             self._timer = None

@@ -5,11 +5,12 @@ The head of a request to an upstream: where it goes, and its header lines as byt
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, AnyStr, NamedTuple
 
 from hyperlink import EncodedURL
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
+from twisted.web.http_headers import Headers as TwistedHeaders
 
 from aiproxy.http1 import header_lines
 from aiproxy.messages import Headers
@@ -58,6 +59,32 @@ class SendableURL(EncodedURL):
     def to_text(self, with_password: bool = False) -> str:
         return self._text
 
+
+class _NoHeaders(TwistedHeaders):
+    """
+    What treq gets for headers: neither those that are sent nor those that came.
+
+    It would look for cookies and codings, and add its own. Cookies it leaves alone where a header
+    is there already; therefore any is said to be.
+    """
+
+    def copy(self) -> _NoHeaders:
+        return self
+
+    def hasHeader(self, name: AnyStr) -> bool:
+        return True
+
+    def getRawHeaders(self, name: Any, default: Any = None) -> Any:
+        return default
+
+    def addRawHeader(self, name: Any, value: Any) -> None:
+        """It is not sent."""
+
+    def setRawHeaders(self, name: Any, values: Any) -> None:
+        """Nobody reads it."""
+
+
+NO_HEADERS = _NoHeaders()
 
 _KEPT_LENGTH = 512
 """Clients may make up queries as long as they like: longer URLs are taken apart each time."""

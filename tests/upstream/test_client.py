@@ -235,12 +235,15 @@ class AgentTests(SynchronousTestCase):
         self.successResultOf(client.request(request, timeouts())).abort()
 
     def test_silence_leaves_no_clock(self) -> None:
-        """No timer is left behind by a call that is over."""
+        """No timer is left behind by a client that is closed."""
         clock = Clock()
         client = UpstreamClient(clock, agent=_resource_agent(b"{}", "application/json"))
         request = HttpRequest("GET", "http://upstream.example/")
         reply = self.successResultOf(client.request(request, timeouts()))
         self.assertEqual(self.successResultOf(reply.whole(LIMIT)), b"{}")
+        closed = client.close()
+        clock.advance(0)
+        self.successResultOf(closed)
         self.assertEqual(clock.getDelayedCalls(), [])
 
 

@@ -1,0 +1,82 @@
+"""Timers of which there are many, of few lengths, and nearly all stopped before their time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+
+class Timers:
+    """
+    Those of one length run out in the order in which they were started.
+
+    So one of the reactor's own, for the first of them, serves all. It is left alone when that one
+    is stopped, and sees for itself, when its time has come, who is first by now.
+    """
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._queues: dict[float, _Queue] = {}
+
+    def start(self, seconds: float, expired: Callable[[], None]) -> Timer:
+        """Calls `expired` in so many seconds."""
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = _Queue(self._clock, seconds)
+        return queue.start(expired)
+
+    def stop(self) -> None:
+        """None of them runs out any more."""
+        for queue in self._queues.values():
+            queue.stop()
+        self._queues.clear()
+
+
+class Timer(NamedTuple):
+    """One that runs."""
+
+    queue: _Queue
+    expired: Callable[[], None]
+
+    def stop(self) -> None:
+        """Whether it has run out or not."""
+        self.queue.waiting.pop(self.expired, None)
+
+
+class _Queue:
+    """Timers of one length. waiting: when each is due, the first that is due first."""
+
+    def __init__(self, clock: IReactorTime, seconds: float) -> None:
+        self.waiting: dict[Callable[[], None], float] = {}
+        self._clock = clock
+        self._seconds = seconds
+        self._next: IDelayedCall | None = None
+
+    def start(self, expired: Callable[[], None]) -> Timer:
+        self.waiting[expired] = self._clock.seconds() + self._seconds
+        if self._next is None:
+            self._next = self._clock.callLater(self._seconds, self._look)
+        return Timer(self, expired)
+
+    def stop(self) -> None:
+        self.waiting.clear()
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._next = None
+
+    def _look(self) -> None:
+        now = self._clock.seconds()
+        try:
+            while self.waiting:
+                expired, due = next(iter(self.waiting.items()))
+                if due > now:
+                    break
+                del self.waiting[expired]
+                expired()
+        finally:
+            first = next(iter(self.waiting.values()), None)
+            self._next = None
+            if first is not None:
+                self._next = self._clock.callLater(max(first - now, 0), self._look)
