@@ -17,11 +17,13 @@ async def outcome(waiting: Deferred[T]) -> T:
     twisted raises such a failure from a frame that holds it, and so through all frames that it
     passes: with what they hold, a call's body for instance, they would be one cycle.
     """
-    if waiting.called and not waiting.paused and isinstance(waiting.result, Failure):
+    if not waiting.called or waiting.paused:
+        return await waiting
+    if isinstance(waiting.result, Failure):
         failed: list[Failure] = []
         waiting.addErrback(failed.append)
         raise cast(BaseException, failed.pop().value)
-    return await waiting
+    return cast(T, waiting.result)
 
 
 def forget(failed: Failure | BaseException) -> None:

@@ -150,7 +150,6 @@ class Connection(Protocol):
         self._phrase = b""
         self._code = 0
         self._bare_bytes = 0
-        self._is_framed = False
         self._is_head_there = False
         self._is_complete = False
         self._is_kept = False
@@ -264,7 +263,7 @@ class Connection(Protocol):
         self._parser = None
         self._gone(self)
         answer = self._answer
-        if answer is not None and not self._is_framed:
+        if answer is not None and not _is_framed(answer):
             self._answer = None
             answer.ended(_CLOSED)
         else:
@@ -289,9 +288,6 @@ class Connection(Protocol):
         self._code = self._parser.get_status_code()
         if self._code >= 200:
             self._is_head_there = True
-            self._is_framed = self._code in (204, 304) or any(
-                name.lower() in _FRAMING for name, _ in self._headers
-            )
 
     def on_body(self, data: bytes) -> None:
         if not self._is_beyond:
@@ -306,6 +302,13 @@ class Connection(Protocol):
             # 100 Continue and its like, before the answer.
             self._headers.clear()
             self._phrase = b""
+
+
+def _is_framed(answer: Answer) -> bool:
+    """Whether its end is known without the connection's."""
+    return answer.code in (204, 304) or any(
+        name.lower() in _FRAMING for name, _ in answer.raw_headers
+    )
 
 
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))

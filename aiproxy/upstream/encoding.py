@@ -36,11 +36,15 @@ class ReplyDecoder:
     """
 
     def __init__(self, content_encoding: str) -> None:
+        self._decoder = None
+        if not content_encoding:
+            return
         try:
             applied = codings.parse(content_encoding)
         except codings.CodingError as error:
             raise _protocol_error(error) from None
-        self._decoder = codings.Decoder(applied) if applied else None
+        if applied:
+            self._decoder = codings.Decoder(applied)
 
     def feed(self, data: bytes) -> bytes:
         """What can be decoded so far."""

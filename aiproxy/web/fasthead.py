@@ -43,21 +43,32 @@ class FastHead(NamedTuple):
 class _Collector:
     """What the parser has found."""
 
-    __slots__ = ("headers", "is_complete", "target")
+    __slots__ = ("is_complete", "names", "target", "values")
 
     def __init__(self) -> None:
         self.target = b""
-        self.headers: list[tuple[str, str]] = []
+        self.names: list[bytes] = []
+        self.values: list[bytes] = []
         self.is_complete = False
 
     def on_url(self, url: bytes) -> None:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        self.names.append(name)
+        self.values.append(value)
 
     def on_headers_complete(self) -> None:
         self.is_complete = True
+
+    def headers(self) -> Headers:
+        """Names in lower case."""
+        if not self.names:
+            return ()
+        # No line end can be in them: all are decoded at once.
+        names = b"\n".join(self.names).lower().decode("latin-1").split("\n")
+        values = b"\n".join(self.values).decode("latin-1").split("\n")
+        return tuple(zip(names, [value.strip(" \t") for value in values], strict=True))
 
 
 def read_head(data: bytes) -> FastHead | None:
@@ -78,14 +89,14 @@ def read_head(data: bytes) -> FastHead | None:
         return None
     if not found.is_complete or parser.get_http_version() != "1.1":
         return None
-    length = _length(found.headers)
+    headers = found.headers()
+    length = _length(headers)
     if length is None:
         return None
-    headers = tuple([(name, value.strip(" \t")) for name, value in found.headers])
     return FastHead(parser.get_method(), found.target, headers, length, end)
 
 
-def _length(headers: list[tuple[str, str]]) -> int | None:
+def _length(headers: Headers) -> int | None:
     """Of the body; None when the headers are not of the common shape."""
     if len(headers) > _MAX_HEADERS:
         return None

@@ -157,11 +157,11 @@ def body_codings(headers: Headers) -> tuple[str, ...] | None:
 
     Raises: BadRequest, 415 for one that is not known.
     """
-    said = ",".join(value for name, value in headers if name == "content-encoding")
-    if not said.strip():
+    said = [value for name, value in headers if name == "content-encoding"]
+    if not any(said):
         return None
     try:
-        return codings.parse(said)
+        return codings.parse(",".join(said))
     except codings.UnknownCoding:
         raise BadRequest(
             "the request's Content-Encoding is not known: use gzip, zstd, br or deflate",

@@ -10,18 +10,16 @@ from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.wire import proofs
 from aiproxy.wire.anthropic.blocks_in import MARKED_CITATION, NO_PROOF, parts_of
 from aiproxy.wire.anthropic.errors import error_body, error_of, is_error
-from aiproxy.wire.anthropic.shapes import BOOKS, FAMILY, NAME, ReplyShape, known
+from aiproxy.wire.anthropic.shapes import FAMILY, NAME, SAID_IN_MESSAGE, ReplyShape
 from aiproxy.wire.anthropic.usage import read_usage, stop_of, stop_word, usage_of, usage_shape
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.contract import EncodedReply
-from aiproxy.wire.jsontext import arguments_object, raw, read_reply, write
+from aiproxy.wire.jsontext import arguments_object, given, raw, read_reply, write
 from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.names import derived_id, legal_id
 
 Block = dict[str, Any]
-
-_READ = known(ReplyShape) | BOOKS
 
 
 def decode_reply(status: int, body: bytes) -> ir.Reply:
@@ -33,15 +31,20 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
     """
     if not 200 <= status < 300:
         return error_of(status, body)
-    if is_error(body):
+    try:
+        shape = read_reply(body, ReplyShape)
+    except UpstreamProtocolError:
+        if is_error(body):
+            return error_of(None, body)
+        raise
+    if shape.type == "error" or (not shape.type and given(shape.error)):
         return error_of(None, body)
-    shape = read_reply(body, ReplyShape)
     if shape.type not in (None, "message"):
         raise UpstreamProtocolError("the upstream's answer is not a message")
     parts = parts_of(shape.content, read_reply)
     has_calls = any(isinstance(part, ir.ToolCall) for part in parts)
     leftovers = Leftovers(NAME)
-    leftovers.note(body, _READ)
+    leftovers.note(body, SAID_IN_MESSAGE)
     return ir.Response(
         id=shape.id or "",
         model=shape.model or "",

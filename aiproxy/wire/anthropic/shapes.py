@@ -228,8 +228,11 @@ class ErrorShape(Struct, gc=False):
 
 
 class ReplyShape(Struct):
+    """error: there is none in an answer, unless it is an error itself."""
+
     content: list[Raw]
     type: str | None = None
+    error: Raw = Raw()
     id: str | None = None
     model: str | None = None
     stop_reason: str | None = None
@@ -276,9 +279,9 @@ def known(shape: type[Struct]) -> frozenset[str]:
     return frozenset(shape.__struct_encode_fields__)
 
 
-BOOKS = frozenset({"type", "role", "usage"})
+SAID_IN_MESSAGE = (known(ReplyShape) - {"error"}) | {"type", "role", "usage"}
 """
-Members of a message that tell a client nothing.
+Members of a message that are passed on, and those that tell a client nothing.
 
 Nor does the rest of `usage` beside the counts: how they divide, who served it, where.
 """

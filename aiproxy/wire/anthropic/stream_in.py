@@ -21,7 +21,14 @@ from aiproxy.framing import sse
 from aiproxy.wire.anthropic import shapes
 from aiproxy.wire.anthropic.blocks_in import opaque, part_of, proof_of, web_citation
 from aiproxy.wire.anthropic.errors import error_of
-from aiproxy.wire.anthropic.shapes import BOOKS, NAME, DeltaShape, StreamShape, UsageShape, known
+from aiproxy.wire.anthropic.shapes import (
+    NAME,
+    SAID_IN_MESSAGE,
+    DeltaShape,
+    StreamShape,
+    UsageShape,
+    known,
+)
 from aiproxy.wire.anthropic.usage import read_usage, stop_of, usage_of
 from aiproxy.wire.jsontext import copied, given, raw, read_reply, try_read
 from aiproxy.wire.leftovers import Leftovers
@@ -32,7 +39,6 @@ _MOST_STRAY_MESSAGES = 3
 
 _read = msgspec.json.Decoder(StreamShape).decode
 
-_SAID_IN_MESSAGE = known(shapes.ReplyShape) | BOOKS
 _SAID_IN_DELTA = known(DeltaShape)
 _SAID_AT_END = known(StreamShape)
 _HELD = frozenset({"type", "partial_json", "content"})
@@ -141,7 +147,7 @@ class StreamDecoder:
             else shapes.MessageStartShape()
         )
         self._usage = read_usage(start.usage, self._usage)
-        self._leftovers.note(shape.message, _SAID_IN_MESSAGE)
+        self._leftovers.note(shape.message, SAID_IN_MESSAGE)
         if self._started:
             return ()
         self._started = True
