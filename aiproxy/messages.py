@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from aiproxy.redaction import Secret
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -25,8 +27,7 @@ def header(headers: Headers, name: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True):
     """
     One request as it goes to an upstream.
 
@@ -35,9 +36,13 @@ class HttpRequest:
     """
 
     method: str
-    url: str = field(repr=False)
-    headers: Headers = field(default=(), repr=False)
-    body: bytes = field(default=b"", repr=False)
+    url: str
+    headers: Headers = ()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return f"HttpRequest({self.method!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,7 @@ class Login:
     details: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """
     What pays for an attempt.
 

@@ -174,9 +174,9 @@ class Codex(LoginProvider):
         body = with_member(prepared.http.body, found[1], None)
         if body == prepared.http.body:
             return None
-        return replace(
+        return ir.replace(
             prepared,
-            http=replace(prepared.http, body=body),
+            http=ir.replace(prepared.http, body=body),
             losses=(*prepared.losses, ir.Loss(feature_name(found[1]))),
         )
 

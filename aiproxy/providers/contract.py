@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
+
+from msgspec import Struct
 
 from aiproxy import ir
 from aiproxy.errors import ErrorReply
@@ -24,8 +26,7 @@ Framing: TypeAlias = Literal["sse", "eventstream"]
 """How an upstream's stream is cut into messages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """
     One client request, with all that its attempts need.
 
@@ -39,10 +40,14 @@ class Call:
     wire: str
     head: Head
     path: str
-    headers: Headers = field(repr=False)
-    body: bytes = field(repr=False)
-    decode: Callable[[], ir.Request] = field(repr=False)
+    headers: Headers
+    body: bytes
+    decode: Callable[[], ir.Request]
     may_pass: bool = True
+
+    def __repr__(self) -> str:
+        """Without what the client sent."""
+        return f"Call({self.id!r}, {self.wire!r}, {self.head!r})"
 
     @property
     def query(self) -> str:
@@ -50,7 +55,7 @@ class Call:
 
     def without_proofs(self) -> Call:
         """The same call for an upstream that does not recognise a proof in it."""
-        return replace(self, decode=lambda: without_proofs(self.decode()), may_pass=False)
+        return ir.replace(self, decode=lambda: without_proofs(self.decode()), may_pass=False)
 
 
 class Envelope(Protocol):
@@ -65,8 +70,7 @@ class Envelope(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """
     A request ready to be sent.
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Final
 
+from aiproxy import ir
 from aiproxy.errors import CredentialError, ErrorReply
 from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login, header
 from aiproxy.providers import kiro_flows
@@ -76,8 +77,7 @@ class _Endpoint:
     needs_profile: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared(Prepared):
+class _Prepared(Prepared, frozen=True):
     """
     endpoints: this one, and those for `elsewhere`. origin: that its messages name.
     profile: that the request names. spare: to name when the service insists on one.
@@ -206,17 +206,17 @@ def _at(prepared: _Prepared, endpoints: tuple[_Endpoint, ...]) -> _Prepared:
     body, origin = prepared.http.body, endpoints[0].origin
     if origin != prepared.origin:
         body = kiro.with_origin(body, origin)
-    http = replace(prepared.http, url=endpoints[0].url, body=body)
-    return replace(prepared, http=http, origin=origin, endpoints=endpoints)
+    http = ir.replace(prepared.http, url=endpoints[0].url, body=body)
+    return ir.replace(prepared, http=http, origin=origin, endpoints=endpoints)
 
 
 def _naming(prepared: _Prepared, profile: str) -> _Prepared:
     """The request with that profile, "" for none, where that will do."""
     value = raw(profile) if profile else None
-    http = replace(prepared.http, body=with_member(prepared.http.body, "profileArn", value))
+    http = ir.replace(prepared.http, body=with_member(prepared.http.body, "profileArn", value))
     known = prepared.endpoints
     serving = tuple(each for each in known if profile or not each.needs_profile)
-    return _at(replace(prepared, http=http, profile=profile), serving or known)
+    return _at(ir.replace(prepared, http=http, profile=profile), serving or known)
 
 
 def _uuid_of(text: str) -> str:

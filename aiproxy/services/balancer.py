@@ -9,8 +9,8 @@ is gone or is another machine by now is dropped.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import NamedTuple
 
+from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -30,7 +30,7 @@ from aiproxy.settings import Settings, Upstream
 _MAX_MODELS = 1024
 
 
-class Pick(NamedTuple):
+class Pick(Struct, frozen=True):
     """
     One attempt's upstream. Report it once: succeeded, failed or released.
 

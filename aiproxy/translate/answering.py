@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from aiproxy import ir
@@ -28,8 +28,7 @@ from aiproxy.wire.relay import EMPTY, Origin, Relay, connect, convert, unfolded
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class Answering:
+class Answering(Struct):
     """
     Gives one call's client what `reply`, of a good status, amounts to.
 

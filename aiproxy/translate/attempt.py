@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
 
+from msgspec import Struct
 from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
@@ -33,7 +33,7 @@ MAX_ERROR_SECONDS = 5.0
 """For the body of an error, whose status tells enough: nobody is to wait longer for the rest."""
 
 
-class Resources(NamedTuple):
+class Resources(Struct, frozen=True):
     """What the attempts of all calls share."""
 
     upstreams: UpstreamClient
@@ -41,8 +41,7 @@ class Resources(NamedTuple):
     aside: Aside
 
 
-@dataclass(slots=True)
-class Attempt:
+class Attempt(Struct):
     """model: mapped, as the upstream knows it."""
 
     resources: Resources
@@ -77,7 +76,7 @@ class Attempt:
                 raise
             if is_stale_proof(error.reply):
                 # A conversation that began elsewhere brings proofs only its first vendor knows.
-                again = replace(self, call=self.call.without_proofs())
+                again = ir.replace(self, call=self.call.without_proofs())
                 mended = await again._prepare()
             else:
                 again, repaired = self, self.provider.mended(prepared, error.reply)

@@ -262,7 +262,7 @@ class Translator:
                 raise
             forget(error)
         try:
-            await replace(attempt, credential=renewed).run()
+            await ir.replace(attempt, credential=renewed).run()
         except UpstreamError as error:
             if attempt.trail.outcome != "broken" and classify(error).refresh:
                 self._credentials.refused(attempt.upstream, renewed)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, AnyStr, NamedTuple
 
 from hyperlink import EncodedURL
+from msgspec import Struct
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers as TwistedHeaders
@@ -118,7 +119,7 @@ _kept_sendable = lru_cache(maxsize=1024)(_sendable)
 _kept_place = lru_cache(maxsize=1024)(_place_of)
 
 
-class Fields(NamedTuple):
+class Fields(Struct, frozen=True):
     """
     The header lines of a request but those that depend on its place and length.
 

@@ -7,8 +7,9 @@ A `Lease` is one call's use of one connection, and the agent that treq gets for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
@@ -44,7 +45,7 @@ class Clocks(Protocol):
         """TCP and, where it is used, TLS have made their handshakes: the request is sent."""
 
 
-class _Idle(NamedTuple):
+class _Idle(Struct, frozen=True):
     """since: seconds on the clock."""
 
     connection: Connection

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
+from msgspec import Struct
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
@@ -34,7 +34,7 @@ class Timers:
         self._queues.clear()
 
 
-class Timer(NamedTuple):
+class Timer(Struct, frozen=True):
     """One that runs."""
 
     queue: _Queue

@@ -7,13 +7,12 @@ head that is taken here; `tests/web/test_fasthead.py` compares them.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from httptools import (
     HttpParserError,
     HttpParserUpgrade,
     HttpRequestParser,
 )
+from msgspec import Struct
 
 from aiproxy.messages import Headers
 
@@ -26,7 +25,7 @@ _MAX_LENGTH_DIGITS = 12
 _UNUSUAL = frozenset(("transfer-encoding", "expect", "upgrade", "http2-settings"))
 
 
-class FastHead(NamedTuple):
+class FastHead(Struct, frozen=True):
     """
     headers: names in lower case. length: of the body.
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import parse_qs, unquote_plus
+
+from msgspec import Struct
 
 from aiproxy import codings
 from aiproxy.errors import BadRequest, ErrorReply
@@ -44,7 +45,7 @@ _KEPT_BACK = frozenset(
 _KEPT_BACK_PREFIX = "content-"
 
 
-class Head(NamedTuple):
+class Head(Struct, frozen=True):
     """
     A request's head. target: path and query as sent. headers: names in lower case.
 

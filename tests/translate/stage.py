@@ -222,11 +222,12 @@ class Stage(SynchronousTestCase):
         self.logins = logins(self.clock, self.agent, self.acme)
         self.credentials = Credentials(self.logins, self.clock)
         self.balancer = Balancer(self.settings, self.credentials, self.clock)
+        self.upstreams = UpstreamClient(self.clock, agent=self.agent)
         self.translator = Translator(
             lambda: self.settings,
             self.balancer,
             self.credentials,
-            UpstreamClient(self.clock, agent=self.agent),
+            self.upstreams,
             self.clock,
             self.trails.append,
             {**PROVIDERS, "acme": self.acme},
@@ -252,6 +253,12 @@ class Stage(SynchronousTestCase):
         client = Listener()
         made = of or call(wire, json.dumps(body).encode(), path)
         return Running(client, self.translator.translate(made, client))
+
+    def assert_no_clock_runs(self) -> None:
+        """No call has left a timer behind."""
+        self.upstreams.close()
+        self.clock.advance(0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     @property
     def latest(self) -> Exchange:

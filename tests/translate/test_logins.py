@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from aiproxy import ir
 from aiproxy.errors import ErrorReply
 from aiproxy.messages import Credential, HttpReply, HttpRequest
 from aiproxy.providers.contract import Call, LoginProvider, Prepared
@@ -245,7 +246,7 @@ class _Branched(Acme):
 
     def elsewhere(self, prepared: Prepared, upstream: Upstream) -> tuple[Prepared, ...]:
         url = prepared.http.url.replace(upstream.base_url, "http://second.test")
-        return (replace(prepared, http=replace(prepared.http, url=url)),)
+        return (ir.replace(prepared, http=ir.replace(prepared.http, url=url)),)
 
     def judge(self, reply: HttpReply, said: ErrorReply, now: float) -> ErrorReply:
         if "busy" in said.message:
@@ -256,7 +257,7 @@ class _Branched(Acme):
         if "top_k" not in error.message:
             return None
         body = with_member(prepared.http.body, "top_k", None)
-        return replace(prepared, http=replace(prepared.http, body=body))
+        return ir.replace(prepared, http=ir.replace(prepared.http, body=body))
 
 
 class BranchTests(LoginCase):

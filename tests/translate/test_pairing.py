@@ -47,7 +47,7 @@ class GateTests(Stage):
         trail = self.ended(running)
         self.assertEqual(trail.outcome, "ok")
         self.assertEqual((trail.usage.input, trail.usage.output), (3, 2))  # type: ignore[union-attr]
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assert_no_clock_runs()
 
     def test_nothing_but_preliminaries(self) -> None:
         """An upstream that never comes to the point fails before it fills the memory."""
@@ -256,7 +256,7 @@ class GateTests(Stage):
         self.clock.advance(1)
         self.agent.flush()
         self.assertTrue(self.latest.gone)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assert_no_clock_runs()
 
     def test_a_cut_after_the_end(self) -> None:
         """What happens after the terminal event takes nothing from the answer."""

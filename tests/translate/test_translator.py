@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
+from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
 from aiproxy.providers.contract import Call
@@ -500,7 +500,7 @@ class LeavingTests(Stage):
             self.assertEqual(self.asked, "a")
             self.assertEqual(self.trails[-1].outcome, "left")
             self.assertEqual(self.balancer.unavailable(), ())
-            self.assertEqual(self.clock.getDelayedCalls(), [])
+            self.assert_no_clock_runs()
 
 
 class CountTests(Stage):
@@ -578,7 +578,7 @@ class OwnFaultTests(Stage):
         def decode() -> None:
             raise RuntimeError("canary")
 
-        made = replace(call("anthropic"), decode=decode)  # type: ignore[arg-type]
+        made = replace(call("anthropic"), decode=decode)
         running = self.ask(of=made)
         self.ended(running)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)

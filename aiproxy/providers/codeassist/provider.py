@@ -10,8 +10,9 @@ from __future__ import annotations
 import uuid
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from aiproxy.errors import BadRequest, ErrorReply
 from aiproxy.ir import JSON
