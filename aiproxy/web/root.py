@@ -94,7 +94,12 @@ class Web:
         parts = {} if route.is_exact else routes.parts(head.method, head.path)
         answering = maybeDeferred(self._tree.execute_endpoint, route.name, request, **parts)
         if not answering.called:
-            request.notifyFinish().addErrback(lambda _: answering.cancel())
+
+            def over(is_answered: bool) -> None:
+                if not is_answered:
+                    answering.cancel()
+
+            request.when_over(over)
 
         def failed(failure: Failure) -> Deferred[None] | None:
             answered = self._failed(request, failure)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
+from twisted.python.failure import Failure
 from twisted.web.http import Request as HttpRequest
 from twisted.web.pages import notFound
 from twisted.web.server import Request, Site
@@ -71,6 +72,15 @@ class ClientRequest(Request):
         self._seen_bytes = 0
         self._refusal: Refusal | None = None
         self._is_answered = False
+        self._watchers: list[Callable[[bool], object]] = []
+
+    def when_over(self, watcher: Callable[[bool], object]) -> None:
+        """
+        Like `notifyFinish`, without a Deferred for each who asks.
+
+        watcher: told once, True when all of the answer is written, False when the client has left.
+        """
+        self._watchers.append(watcher)
 
     def body(self) -> bytes:
         """As it was sent; from now on there is one copy of it."""
@@ -142,10 +152,20 @@ class ClientRequest(Request):
         """All of the answer is written. What `finish` does, without writing anything."""
         self.finished = 1
         self._cleanup()
+        self._tell(True)
+
+    def connectionLost(self, reason: Failure) -> None:
+        super().connectionLost(reason)
+        self._tell(False)
 
     def cut(self) -> None:
         """End the connection when what is written has gone out."""
         self.channel.cut()
+
+    def _tell(self, is_answered: bool) -> None:
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
+            watcher(is_answered)
 
     def _refuse_with(self, error: ErrorReply) -> None:
         self._refuse_early(Refusal(self.channel.site.guard.dialect(self.head, self.route), error))

@@ -47,7 +47,7 @@ class ClientStream:
         self.status = 0
         self.written = 0
         self.over: Deferred[None] = Deferred()
-        request.notifyFinish().addBoth(self._ended)
+        request.when_over(self._ended)
 
     @property
     def started(self) -> bool:
@@ -143,7 +143,7 @@ class ClientStream:
         self.pace(None)
         self._is_open = False
 
-    def _ended(self, result: object) -> None:
+    def _ended(self, is_answered: bool) -> None:
         """The request is finished, or its connection lost: then there is no channel any more."""
         self._is_open = False
         self._producer = None
