@@ -55,9 +55,14 @@ class _Queue:
         self._next: IDelayedCall | None = None
 
     def start(self, expired: Callable[[], None]) -> Timer:
-        self.waiting[expired] = self._clock.seconds() + self._seconds
+        due = self._clock.seconds() + self._seconds
         if self._next is None:
             self._next = self._clock.callLater(self._seconds, self._look)
+        elif self._next.getTime() > due and self._next.active():
+            # Somebody has set the system's clock back: nothing that runs is due later than this.
+            self.waiting.update(dict.fromkeys(self.waiting, due))
+            self._next.reset(self._seconds)
+        self.waiting[expired] = due
         return Timer(self, expired)
 
     def stop(self) -> None:

@@ -68,6 +68,17 @@ class TimersTests(SynchronousTestCase):
         self.clock.pump([1] * 20)
         self.assertEqual(self.seen, [("first", 10), ("second", 15), ("third", 20)])
 
+    def test_clock_set_back(self) -> None:
+        """Somebody may set the system's clock back: what is started then runs out in its time."""
+        self.timers.start(10, self._noting("first"))
+        self.timers.start(10, self._noting("second")).stop()
+        self.clock.advance(7200)
+        self.timers.start(10, self._noting("third"))
+        self.clock.rightNow -= 3600
+        self.timers.start(10, self._noting("fourth"))
+        self.clock.pump([1] * 20)
+        self.assertEqual(self.seen, [("first", 7200), ("third", 3610), ("fourth", 3610)])
+
     def test_failure(self) -> None:
         """What goes wrong in one does not stop the others."""
 
