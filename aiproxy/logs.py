@@ -18,9 +18,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Protocol, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
-from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
@@ -135,7 +134,7 @@ def summary(failure: Failure) -> str:
     return f"{kind}: {failure.getErrorMessage()} at {trace or 'unknown place'}"
 
 
-class AccessEntry(Struct, frozen=True):
+class AccessEntry(NamedTuple):
     """
     One call, as its access line tells it.
 

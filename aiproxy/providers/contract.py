@@ -12,12 +12,10 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from msgspec import Struct
-
 from aiproxy import ir
 from aiproxy.errors import ErrorReply
 from aiproxy.framing import sse
-from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login
+from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login, Value
 from aiproxy.settings import ApiType, Upstream
 from aiproxy.wire.contract import Head
 from aiproxy.wire.conversation import without_proofs
@@ -26,7 +24,7 @@ Framing: TypeAlias = Literal["sse", "eventstream"]
 """How an upstream's stream is cut into messages."""
 
 
-class Call(Struct, frozen=True):
+class Call(Value, frozen=True):
     """
     One client request, with all that its attempts need.
 
@@ -70,7 +68,7 @@ class Envelope(Protocol):
         ...
 
 
-class Prepared(Struct, frozen=True):
+class Prepared(Value, frozen=True):
     """
     A request ready to be sent.
 

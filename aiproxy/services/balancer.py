@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 
-from msgspec import Struct
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from aiproxy.errors import ErrorReply, NoUpstream
+from aiproxy.messages import Value
 from aiproxy.routing import models
 from aiproxy.routing.breaker import Breaker, OpenPair, Probe, identity
 from aiproxy.routing.budget import RetryBudget
@@ -30,7 +30,7 @@ from aiproxy.settings import Settings, Upstream
 _MAX_MODELS = 1024
 
 
-class Pick(Struct, frozen=True):
+class Pick(Value, frozen=True):
     """
     One attempt's upstream. Report it once: succeeded, failed or released.
 

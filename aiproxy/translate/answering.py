@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
 from aiproxy import ir
 from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamProtocolError, UpstreamRefused
-from aiproxy.messages import Headers, header
+from aiproxy.messages import Headers, Value, header
 from aiproxy.outcome import outcome
 from aiproxy.providers.contract import Call, Envelope, Prepared, Provider
 from aiproxy.redaction import Secret, without_bytes
@@ -28,7 +27,7 @@ from aiproxy.wire.relay import EMPTY, Origin, Relay, connect, convert, unfolded
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 
-class Answering(Struct):
+class Answering(Value, frozen=True):
     """
     Gives one call's client what `reply`, of a good status, amounts to.
 

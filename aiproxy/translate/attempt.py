@@ -6,14 +6,13 @@ import time
 from dataclasses import replace
 from functools import lru_cache
 
-from msgspec import Struct
 from twisted.internet.defer import TimeoutError
 from twisted.internet.interfaces import IReactorTime
 
 from aiproxy import ir
 from aiproxy.aside import Aside
 from aiproxy.errors import ErrorReply, UpstreamError, UpstreamRefused
-from aiproxy.messages import Credential, HttpReply
+from aiproxy.messages import Credential, HttpReply, Value
 from aiproxy.outcome import forget, outcome
 from aiproxy.providers.contract import Call, Prepared, Provider
 from aiproxy.redaction import Secret, without, without_bytes
@@ -33,7 +32,7 @@ MAX_ERROR_SECONDS = 5.0
 """For the body of an error, whose status tells enough: nobody is to wait longer for the rest."""
 
 
-class Resources(Struct, frozen=True):
+class Resources(Value, frozen=True):
     """What the attempts of all calls share."""
 
     upstreams: UpstreamClient
@@ -41,7 +40,7 @@ class Resources(Struct, frozen=True):
     aside: Aside
 
 
-class Attempt(Struct):
+class Attempt(Value, frozen=True):
     """model: mapped, as the upstream knows it."""
 
     resources: Resources

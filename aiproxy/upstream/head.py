@@ -8,13 +8,12 @@ from functools import lru_cache
 from typing import Any, AnyStr, NamedTuple
 
 from hyperlink import EncodedURL
-from msgspec import Struct
 from twisted.web.client import URI
 from twisted.web.error import SchemeNotSupported
 from twisted.web.http_headers import Headers as TwistedHeaders
 
 from aiproxy.http1 import header_lines
-from aiproxy.messages import Headers
+from aiproxy.messages import Headers, Value
 from aiproxy.upstream.encoding import ACCEPT_ENCODING
 
 # How a request is framed and coded is decided here and nowhere else.
@@ -119,7 +118,7 @@ _kept_sendable = lru_cache(maxsize=1024)(_sendable)
 _kept_place = lru_cache(maxsize=1024)(_place_of)
 
 
-class Fields(Struct, frozen=True):
+class Fields(Value, frozen=True):
     """
     The header lines of a request but those that depend on its place and length.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from msgspec import Struct
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
@@ -21,6 +20,7 @@ from twisted.web.iweb import IAgent, IResponse
 from zope.interface import implementer
 
 from aiproxy.http1 import Outbox
+from aiproxy.messages import Value
 from aiproxy.settings import Home
 from aiproxy.upstream.connection import Answer, Connection, SecureConnection
 from aiproxy.upstream.head import Address, Fields, place_of
@@ -45,7 +45,7 @@ class Clocks(Protocol):
         """TCP and, where it is used, TLS have made their handshakes: the request is sent."""
 
 
-class _Idle(Struct, frozen=True):
+class _Idle(Value, frozen=True):
     """since: seconds on the clock."""
 
     connection: Connection

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import Struct
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from aiproxy.messages import Value
 
 
 class Timers:
@@ -34,7 +35,7 @@ class Timers:
         self._queues.clear()
 
 
-class Timer(Struct, frozen=True):
+class Timer(Value, frozen=True):
     """One that runs."""
 
     queue: _Queue

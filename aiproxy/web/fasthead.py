@@ -12,9 +12,8 @@ from httptools import (
     HttpParserUpgrade,
     HttpRequestParser,
 )
-from msgspec import Struct
 
-from aiproxy.messages import Headers
+from aiproxy.messages import Headers, Value
 
 _STARTS = (b"POST /", b"GET /")
 _MAX_BYTES = 16 * 1024
@@ -25,7 +24,7 @@ _MAX_LENGTH_DIGITS = 12
 _UNUSUAL = frozenset(("transfer-encoding", "expect", "upgrade", "http2-settings"))
 
 
-class FastHead(Struct, frozen=True):
+class FastHead(Value, frozen=True):
     """
     headers: names in lower case. length: of the body.
 

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote_plus
 
-from msgspec import Struct
-
 from aiproxy import codings
 from aiproxy.errors import BadRequest, ErrorReply
-from aiproxy.messages import Headers, header
+from aiproxy.messages import Headers, Value, header
 from aiproxy.settings import ApiKey, Settings
 from aiproxy.web.routes import Route, Routes, WrongMethod
 
@@ -45,7 +43,7 @@ _KEPT_BACK = frozenset(
 _KEPT_BACK_PREFIX = "content-"
 
 
-class Head(Struct, frozen=True):
+class Head(Value, frozen=True):
     """
     A request's head. target: path and query as sent. headers: names in lower case.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 
+from aiproxy.messages import Value
 from aiproxy.translate import Trail
 from aiproxy.web.stream import ClientStream
 
 
-class Record(Struct, frozen=True):
+class Record(Value, frozen=True):
     """
     wire: whose dialect the answer was in. status: 0 when the client left before there was one.
     duration: seconds. trail: None when the request was refused before any translation.

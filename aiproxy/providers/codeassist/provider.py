@@ -12,8 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msgspec.structs import replace
-
+from aiproxy import ir
 from aiproxy.errors import BadRequest, ErrorReply
 from aiproxy.ir import JSON
 from aiproxy.messages import Credential, Headers, HttpReply, HttpRequest, Login, header
@@ -80,7 +79,7 @@ class CodeAssistProvider(LoginProvider):
         first, *others = self._bases(upstream)
         action = prepared.http.url.removeprefix(_api(first))
         return tuple(
-            replace(prepared, http=replace(prepared.http, url=_api(base) + action))
+            ir.replace(prepared, http=ir.replace(prepared.http, url=_api(base) + action))
             for base in others
         )
 
