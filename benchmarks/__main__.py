@@ -86,7 +86,8 @@ _PAGE = """\
 {table}
 a: Anthropic Messages, o: OpenAI Chat Completions, the client's wire first. CPU is that of the whole
 process tree; all figures are medians over the rounds. F is the bare pass-through, a→a, in the same
-run. A stall is the time that a timer of the reactor was late while the process worked.
+run; the one with JSON also reads each request and writes it anew. A stall is the time that a timer
+of the reactor was late while the process worked.
 
 The upstream behind all of them takes {upstream:.0f} µs of CPU for a plain call; the simulator would
 take {simulator:.0f} µs.

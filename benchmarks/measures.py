@@ -8,6 +8,7 @@ from benchmarks.bodies import DELTAS, PACED_DELTAS
 from benchmarks.report import OURS, Row
 
 EVERYBODY = ("nginx", "bare", OURS)
+_READERS = (*EVERYBODY, "bare + JSON")
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,33 @@ def _translated(like: Measure, name: str, most_floors: float | None = None) -> M
     )
 
 
-_PLAIN = Measure("plain a→a", "µs/request", most_floors=0.25, kind="plain", connections=16)
+_PLAIN = Measure(
+    "plain a→a",
+    "µs/request",
+    most_floors=0.25,
+    kind="plain",
+    subjects=_READERS,
+    connections=16,
+)
 _STREAM = Measure(
     "stream a→a, unpaced",
     "µs/event",
     most_floors=0.40,
     kind="stream",
+    subjects=_READERS,
     divisor=DELTAS,
     connections=8,
 )
-_AGENT = Measure("agent turn a→a", "ms/turn", kind="agent", connections=4)
-_LARGE = Measure("1 MB a→a", "ms/request", most_floors=0.5, kind="plain-1m", connections=2)
-_HUGE = Measure("8 MB a→a", "ms/request", kind="plain-8m")
+_AGENT = Measure("agent turn a→a", "ms/turn", kind="agent", subjects=_READERS, connections=4)
+_LARGE = Measure(
+    "1 MB a→a",
+    "ms/request",
+    most_floors=0.5,
+    kind="plain-1m",
+    subjects=_READERS,
+    connections=2,
+)
+_HUGE = Measure("8 MB a→a", "ms/request", kind="plain-8m", subjects=_READERS)
 
 CLOSED_LOOP = (
     _PLAIN,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 FLOOR = "bare"
 OURS = "aiproxy"
-COLUMNS = ("nginx", FLOOR, OURS)
+COLUMNS = ("nginx", FLOOR, "bare + JSON", OURS)
 
 _LIBRARIES = ("Twisted", "treq", "klein", "msgspec")
 
@@ -92,7 +92,10 @@ def _median(samples: Sequence[Sample], row: str, subject: str) -> float | None:
 def table(lines: Iterable[Line]) -> str:
     """Markdown, readable as it is."""
     cells: list[tuple[str, ...]] = [
-        ("measure", "unit", "nginx", "bare (F)", "aiproxy", "lowest–highest", "of F", "target", "")
+        (
+            *("measure", "unit", "nginx", "bare (F)", "bare + JSON", "aiproxy"),
+            *("lowest–highest", "of F", "target", ""),
+        )
     ]
     cells += [
         (

@@ -1,4 +1,4 @@
-"""Who is measured: the canned upstream itself, nginx, the bare pass-through, aiproxy."""
+"""Who is measured: the canned upstream itself, nginx, the bare pass-throughs, aiproxy."""
 
 from __future__ import annotations
 
@@ -74,10 +74,11 @@ class Subjects:
     upstream: Subject
     nginx: Subject | None
     bare: Subject
+    reading: Subject
     aiproxy: Subject
 
     def named(self, names: tuple[str, ...]) -> list[Subject]:
-        everybody = (self.upstream, self.nginx, self.bare, self.aiproxy)
+        everybody = (self.upstream, self.nginx, self.bare, self.reading, self.aiproxy)
         return [one for one in everybody if one is not None and one.name in names]
 
 
@@ -90,17 +91,21 @@ def running(folder: Path) -> Iterator[Subjects]:
             python("upstream", "benchmarks.upstream", (str(port),), port, folder)
         )
         nginx = stack.enter_context(_nginx(port, folder)) if shutil.which("nginx") else None
-        at = free_port()
-        bare = stack.enter_context(
-            python("bare", "benchmarks.bare", (str(at), str(port)), at, folder)
-        )
+        bare = stack.enter_context(_bare("bare", port, folder))
+        reading = stack.enter_context(_bare("reading", port, folder, "json"))
         proxy = stack.enter_context(aiproxy(port, folder))
         yield Subjects(
             Subject("upstream", port, upstream.pid),
             Subject("nginx", nginx.port, nginx.pid) if nginx is not None else None,
             Subject("bare", bare.port, bare.pid),
+            Subject("bare + JSON", reading.port, reading.pid),
             Subject("aiproxy", proxy.port, proxy.pid, is_router=True),
         )
+
+
+def _bare(name: str, upstream: int, folder: Path, *options: str) -> Child:
+    port = free_port()
+    return python(name, "benchmarks.bare", (str(port), str(upstream), *options), port, folder)
 
 
 def _nginx(upstream: int, folder: Path) -> Child:
