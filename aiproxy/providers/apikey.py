@@ -33,7 +33,7 @@ _OAUTH_BETA = "oauth-2025-04-20"
 _BY_TOKEN = ApiType("tokens")
 
 
-def _unchanged(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
+def _unchanged(call: Call, body: bytes, headers: Headers) -> tuple[bytes, Headers]:
     return body, headers
 
 
@@ -59,7 +59,7 @@ class ApiKeyProvider(Provider):
     headers: Headers = ()
     model_in_body: bool = True
     withheld: frozenset[str] = frozenset()
-    adapt: Callable[[bytes, Headers], tuple[bytes, Headers]] = _unchanged
+    adapt: Callable[[Call, bytes, Headers], tuple[bytes, Headers]] = _unchanged
     settings: ApiType = _BY_TOKEN
 
     def serves(self, call: Call) -> bool:
@@ -77,7 +77,7 @@ class ApiKeyProvider(Provider):
         worded = self._encoded(call, model)
         body = worded.body
         if native:
-            body, headers = self.adapt(body, headers)
+            body, headers = self.adapt(call, body, headers)
             url = with_query(url, call.query, self.withheld)
         headers = with_overrides(merged_betas(headers), upstream.http_headers)
         http = HttpRequest("POST", url, headers, body)

@@ -117,7 +117,7 @@ class ClaudeCode(LoginProvider):
         worded = encoded(call, self.wire, wanted)
         body, headers = worded.body, self._headers(call, metadata)
         if call.wire == self.wire:
-            body, headers = lifted_betas(body, headers)
+            body, headers = lifted_betas(call, body, headers)
         betas: list[str] = []
         if not self._is_genuine(call):
             members = try_read(body, dict[str, JSON]) or {}

@@ -10,8 +10,7 @@ from aiproxy.messages import Headers
 from aiproxy.providers.contract import Call
 from aiproxy.wire import COUNTING, OUTBOUND
 from aiproxy.wire.contract import Encoded
-from aiproxy.wire.jsontext import exchanged, raw, try_read, with_member, write
-from aiproxy.wire.needles import holds
+from aiproxy.wire.jsontext import raw, read_member, spliced, with_member, write
 from aiproxy.wire.proofs import may_hold_tags
 from aiproxy.wire.relay import encode_for
 
@@ -31,22 +30,13 @@ def with_model(call: Call, model: str) -> bytes:
     """
     The client's bytes, asking for `model`, on a wire that says so in the body.
 
-    Raises: BadRequest when they must be changed and are not UTF-8.
+    Raises: BadRequest when they must be written anew and cannot.
     """
-    body, asked = call.body, call.head.model
-    if asked == model:
+    body, asked = call.body, call.head.members.get("model")
+    if call.head.model == model:
         return body
-    # Whoever found `asked` in the body has read it, but need not have looked at all of it.
-    if _is_utf8(body) and (text := exchanged(body, "model", write(asked), write(model))):
-        return text
-    return with_member(body, "model", raw(model))
-
-
-def _is_utf8(body: bytes) -> bool:
-    try:
-        return body.isascii() or bool(body.decode())
-    except UnicodeDecodeError:
-        return False
+    text = None if asked is None else spliced(body, asked, write(model))
+    return with_member(body, "model", raw(model)) if text is None else text
 
 
 def encoded(call: Call, wire: str, model: str) -> Encoded:
@@ -68,12 +58,14 @@ def translated(call: Call, wire: str, model: str) -> Encoded:
     return encode_for(OUTBOUND[wire], request)
 
 
-def lifted_betas(body: bytes, headers: Headers) -> tuple[bytes, Headers]:
-    """Anthropic's SDKs put `betas` into the body; the API wants them in a header."""
-    if not holds(body, b'"betas"'):
-        return body, headers
-    betas = (try_read(body, dict[str, object]) or {}).get("betas")
-    if not isinstance(betas, list) or not all(isinstance(beta, str) for beta in betas):
+def lifted_betas(call: Call, body: bytes, headers: Headers) -> tuple[bytes, Headers]:
+    """
+    Anthropic's SDKs put `betas` into the body; the API wants them in a header.
+
+    body: of `call`, as it is going to be sent.
+    """
+    betas = read_member(call.head.members, "betas", list[str])
+    if betas is None:
         return body, headers
     return with_member(body, "betas", None), (*headers, ("anthropic-beta", ",".join(betas)))
 

@@ -7,7 +7,7 @@ speak offers everything here; one that only upstreams speak offers `Outbound`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -23,11 +23,17 @@ Operation: TypeAlias = Literal["generate", "count", "compact"]
 
 
 class Head(Struct, frozen=True, gc=False):
-    """What routing needs to know of a request. stream: whether the client wants a stream."""
+    """
+    What routing needs to know of a request.
+
+    stream: whether the client wants a stream.
+    members: those of the body's own that an upstream may want otherwise, as they stand in it.
+    """
 
     model: str
     stream: bool
     operation: Operation = "generate"
+    members: Mapping[str, ir.JSON] = {}
 
 
 class Encoded(Struct, frozen=True, gc=False):

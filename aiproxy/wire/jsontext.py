@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache, reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any, Protocol, TypeVar
 
@@ -17,7 +17,7 @@ import msgspec
 
 from aiproxy.errors import BadRequest, UpstreamProtocolError
 from aiproxy.ir import JSON, Extras
-from aiproxy.wire.needles import position
+from aiproxy.wire.needles import place
 
 T = TypeVar("T")
 
@@ -75,6 +75,20 @@ def peek(body: bytes, shape: type[T]) -> T:
         return msgspec.json.decode(body, type=shape)
     except _TROUBLE:
         return read_request(body, shape)
+
+
+def read_name(value: JSON, member: str) -> str:
+    """
+    The text of a client's `member`, "" when it was not there or null.
+
+    Raises: BadRequest.
+    """
+    if not given(value):
+        return ""
+    try:
+        return _read(value, str)
+    except _TROUBLE:
+        raise BadRequest(f"invalid JSON at {member}: not a string", param=member) from None
 
 
 def read_reply(body: bytes | JSON, shape: type[T]) -> T:
@@ -296,7 +310,7 @@ def with_member(body: bytes, name: str, value: JSON | None) -> bytes:
         del members[name]
         return write(members)
     if name in members:
-        text = exchanged(body, name, bytes(members[name]), bytes(value))
+        text = spliced(body, members[name], bytes(value))
         if text is not None:
             return text
     members[name] = value
@@ -309,46 +323,13 @@ def only_members(body: bytes, names: frozenset[str]) -> bytes:
     return write({name: value for name, value in members.items() if name in names})
 
 
-def exchanged(body: bytes, name: str, old: bytes, value: bytes) -> bytes | None:
-    """
-    The object `body` with the text of one top-level member exchanged; None if it is hard to find.
-
-    body: has been read, so that it is JSON, and has that member. old: the text of its value.
-
-    Nobody tells where it stands. But a key that stands once, and cannot stand anywhere else in
-    another spelling, is the one that was read.
-    """
-    spelling = _spelling(name)
-    if spelling is None:
+def spliced(body: bytes, part: JSON, value: bytes) -> bytes | None:
+    """`body` with `value` in place of `part`, which was read from it; None when it was not."""
+    start = place(part, body)
+    if start is None:
         return None
-    key, escapes = spelling
-    end = position(body, key) + len(key)
-    if end < len(key) or position(body, key, end) >= 0:
-        return None
-    if position(body, _ESCAPED_LETTER) >= 0 and any(position(body, one) >= 0 for one in escapes):
-        return None
-    colon = _COLON.match(body, end)
-    if colon is None or not body.startswith(old, colon.end()):
-        return None
-    start = colon.end()
-    rest = memoryview(body)[start + len(old) :]
-    return b"".join((body[:start], value, rest))
-
-
-_ESCAPED_LETTER = b"\\u00"
-_COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
-
-
-@lru_cache(maxsize=16)
-def _spelling(name: str) -> tuple[bytes, frozenset[bytes]] | None:
-    """
-    The key as it is written, and the beginnings of what its letters are as escapes.
-
-    None for a name with more in it than letters, for which there are other escapes.
-    """
-    if not re.fullmatch("[A-Za-z0-9_]+", name):
-        return None
-    return write(name), frozenset(b"\\u00%x" % (ord(letter) >> 4) for letter in name)
+    view = memoryview(body)
+    return b"".join((view[:start], value, view[start + len(bytes(part)) :]))
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.messages import Headers
 from aiproxy.providers.outgoing import (
@@ -54,10 +55,18 @@ class ModelTests(SynchronousTestCase):
                     self.assertEqual(json.loads(changed), {**json.loads(body), "model": "other"})
 
     def test_what_is_not_utf_8(self) -> None:
-        """It is refused when it would have to be changed, and left to the upstream otherwise."""
+        """It is left to the upstream."""
         asked = call("anthropic", b'{"model": "m", "x": "\xff"}')
         self.assertEqual(with_model(asked, "m"), asked.body)
-        self.assertRaises(BadRequest, with_model, asked, "other")
+        self.assertEqual(with_model(asked, "other"), b'{"model": "other", "x": "\xff"}')
+
+    def test_head_of_another_body(self) -> None:
+        """Where the head was not read from these very bytes, the member is set all the same."""
+        asked = call("anthropic", b'{"model": "m", "n": 1e2}')
+        copy = ir.replace(asked, body=b'{"n": 1e2, "model": "m"}')
+        self.assertEqual(json.loads(with_model(copy, "other")), {"n": 100, "model": "other"})
+        broken = ir.replace(asked, body=b'{"model": "m", "x": "\xff"}')
+        self.assertRaises(BadRequest, with_model, broken, "other")
 
 
 class PlaceTests(SynchronousTestCase):

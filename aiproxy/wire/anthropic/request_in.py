@@ -22,6 +22,7 @@ from aiproxy.wire.jsontext import (
     peek,
     raw,
     read_closely,
+    read_name,
     read_request,
     try_read,
 )
@@ -48,11 +49,15 @@ _PARTLY = (("output_config", shapes.OutputConfig), ("metadata", shapes.MetadataS
 def head(body: bytes, path: str) -> Head:
     """The routing view. Raises: BadRequest when there is no model in it."""
     shape = peek(body, shapes.HeadShape)
-    if not shape.model:
+    model = read_name(shape.model, "model")
+    if not model:
         raise BadRequest("model is missing", param="model")
     is_count = path.partition("?")[0].endswith(_COUNT_PATH)
     stream = shape.stream is True and not is_count
-    return Head(shape.model, stream, "count" if is_count else "generate")
+    members = {"model": shape.model}
+    if given(shape.betas):
+        members["betas"] = shape.betas
+    return Head(model, stream, "count" if is_count else "generate", members)
 
 
 def decode_request(body: bytes, path: str) -> ir.Request:

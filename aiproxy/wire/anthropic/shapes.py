@@ -95,8 +95,9 @@ class Cited(Struct, gc=False):
 
 
 class HeadShape(Struct, gc=False):
-    model: str | None = None
+    model: Raw = Raw()
     stream: bool | None = None
+    betas: Raw = Raw()
 
 
 class MessageShape(Struct, gc=False):

@@ -33,7 +33,8 @@ _MODES: dict[str, Literal["auto", "any", "none"]] = {
 def head(body: bytes, path: str) -> Head:
     """The routing view. Shape: {"model", "stream"}. Raises: BadRequest."""
     seen = jsontext.peek(body, shapes.Head)
-    return Head(_model(seen.model), bool(seen.stream))
+    model = _model(jsontext.read_name(seen.model, "model"))
+    return Head(model, bool(seen.stream), members={"model": seen.model})
 
 
 def decode_request(body: bytes, path: str) -> ir.Request:

@@ -107,7 +107,7 @@ class Thought(Struct, gc=False):
 
 
 class Head(Struct, gc=False):
-    model: str | None = None
+    model: Raw = Raw()
     stream: bool | None = None
 
 

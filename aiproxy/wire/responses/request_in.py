@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire.contract import Head, Operation
-from aiproxy.wire.jsontext import copied, extras_of, given, peek, raw, read_request
+from aiproxy.wire.jsontext import copied, extras_of, given, peek, raw, read_name, read_request
 from aiproxy.wire.responses import shapes, tools
 from aiproxy.wire.responses.content import read_at
 from aiproxy.wire.responses.history import decode_input
@@ -35,10 +35,12 @@ def head(body: bytes, path: str) -> Head:
     Raises: BadRequest when the body is no JSON object or names no model.
     """
     shape = peek(body, shapes.HeadObject)
-    if not shape.model:
+    model = read_name(shape.model, "model")
+    if not model:
         raise BadRequest("model is missing", param="model")
     operation = _operation(path)
-    return Head(shape.model, bool(shape.stream) and operation == "generate", operation)
+    is_stream = bool(shape.stream) and operation == "generate"
+    return Head(model, is_stream, operation, {"model": shape.model})
 
 
 def decode_request(body: bytes, path: str) -> ir.Request:

@@ -323,5 +323,5 @@ class RequestObject(msgspec.Struct, gc=False):
 
 
 class HeadObject(msgspec.Struct, gc=False):
-    model: str | None = None
+    model: msgspec.Raw = msgspec.Raw()
     stream: bool | None = None

@@ -11,6 +11,7 @@ from aiproxy import ir
 from aiproxy.errors import BadRequest
 from aiproxy.wire import anthropic
 from aiproxy.wire.contract import Head
+from aiproxy.wire.jsontext import raw
 
 PATH = "/v1/messages?beta=true"
 
@@ -31,13 +32,16 @@ class HeadTests(SynchronousTestCase):
     def test_heads(self) -> None:
         """Model, stream and operation are found without reading the rest."""
         body = b'{"model": "m", "stream": true, "messages": 7}'
-        self.assertEqual(anthropic.head(body, PATH), Head("m", True))
+        model = {"model": raw("m")}
+        self.assertEqual(anthropic.head(body, PATH), Head("m", True, members=model))
         count = anthropic.head(b'{"model": "m"}', "/v1/messages/count_tokens?beta=true")
-        self.assertEqual(count, Head("m", False, "count"))
+        self.assertEqual(count, Head("m", False, "count", model))
         # A count is never a stream, whatever the body of the call to be counted says.
         self.assertEqual(
-            anthropic.head(body, "/v1/messages/count_tokens"), Head("m", False, "count")
+            anthropic.head(body, "/v1/messages/count_tokens"), Head("m", False, "count", model)
         )
+        betas = anthropic.head(b'{"model": "m", "betas": ["b"]}', PATH)
+        self.assertEqual(betas.members, {**model, "betas": raw(["b"])})
 
     def test_refused(self) -> None:
         """No object, no model, or a model that is no text."""
