@@ -6,6 +6,7 @@ from functools import lru_cache
 from urllib.parse import unquote_plus
 
 from aiproxy import ir
+from aiproxy.errors import BadRequest
 from aiproxy.messages import Headers
 from aiproxy.providers.contract import Call
 from aiproxy.wire import COUNTING, OUTBOUND
@@ -67,7 +68,12 @@ def lifted_betas(call: Call, body: bytes, headers: Headers) -> tuple[bytes, Head
     betas = read_member(call.head.members, "betas", list[str])
     if betas is None:
         return body, headers
-    return with_member(body, "betas", None), (*headers, ("anthropic-beta", ",".join(betas)))
+    try:
+        body = with_member(body, "betas", None)
+    except BadRequest:
+        # The upstream will say what is wrong with it.
+        return body, headers
+    return body, (*headers, ("anthropic-beta", ",".join(betas)))
 
 
 # ── headers ──

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-
-from aiproxy.messages import Value
 
 
 class Timers:
@@ -35,36 +34,42 @@ class Timers:
         self._queues.clear()
 
 
-class Timer(Value, frozen=True):
+class Timer:
     """One that runs."""
 
-    queue: _Queue
-    expired: Callable[[], None]
+    __slots__ = ("_queue", "expired")
+
+    def __init__(self, queue: _Queue, expired: Callable[[], None]) -> None:
+        self._queue = queue
+        self.expired = expired
 
     def stop(self) -> None:
         """Whether it has run out or not."""
-        self.queue.waiting.pop(self.expired, None)
+        self._queue.waiting.pop(self, None)
 
 
 class _Queue:
     """Timers of one length. waiting: when each is due, the first that is due first."""
 
     def __init__(self, clock: IReactorTime, seconds: float) -> None:
-        self.waiting: dict[Callable[[], None], float] = {}
+        # Of a dict, the first of what is left is slow to find.
+        self.waiting: OrderedDict[Timer, float] = OrderedDict()
         self._clock = clock
         self._seconds = seconds
         self._next: IDelayedCall | None = None
 
     def start(self, expired: Callable[[], None]) -> Timer:
         due = self._clock.seconds() + self._seconds
+        if next(reversed(self.waiting.values()), due) > due:
+            # Somebody has set the system's clock back: nothing that runs is due later than this.
+            self.waiting.update([(one, min(at, due)) for one, at in self.waiting.items()])
         if self._next is None:
             self._next = self._clock.callLater(self._seconds, self._look)
         elif self._next.getTime() > due and self._next.active():
-            # Somebody has set the system's clock back: nothing that runs is due later than this.
-            self.waiting.update(dict.fromkeys(self.waiting, due))
             self._next.reset(self._seconds)
-        self.waiting[expired] = due
-        return Timer(self, expired)
+        timer = Timer(self, expired)
+        self.waiting[timer] = due
+        return timer
 
     def stop(self) -> None:
         self.waiting.clear()
@@ -76,13 +81,14 @@ class _Queue:
         now = self._clock.seconds()
         try:
             while self.waiting:
-                expired, due = next(iter(self.waiting.items()))
+                timer, due = next(iter(self.waiting.items()))
                 if due > now:
                     break
-                del self.waiting[expired]
-                expired()
+                del self.waiting[timer]
+                timer.expired()
         finally:
             first = next(iter(self.waiting.values()), None)
             self._next = None
             if first is not None:
-                self._next = self._clock.callLater(max(first - now, 0), self._look)
+                rest = first - self._clock.seconds()
+                self._next = self._clock.callLater(max(rest, 0), self._look)

@@ -152,6 +152,9 @@ class ClientRequest(Request):
         """All of the answer is written. What `finish` does, without writing anything."""
         self.finished = 1
         self._cleanup()
+
+    def _cleanup(self) -> None:
+        super()._cleanup()
         self._tell(True)
 
     def connectionLost(self, reason: Failure) -> None:

@@ -87,8 +87,10 @@ def read_name(value: JSON, member: str) -> str:
         return ""
     try:
         return _read(value, str)
-    except _TROUBLE:
-        raise BadRequest(f"invalid JSON at {member}: not a string", param=member) from None
+    except UnicodeDecodeError:
+        raise BadRequest("the JSON is not UTF-8") from None
+    except _TROUBLE as error:
+        raise BadRequest(f"invalid JSON at {member}: {error}", param=member) from None
 
 
 def read_reply(body: bytes | JSON, shape: type[T]) -> T:
@@ -127,12 +129,17 @@ def _read(text: bytes | str | JSON, shape: type[T]) -> T:
         raise
     except msgspec.DecodeError:
         data = text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)
-        if b"\\ud" not in data and b"\\uD" not in data:
-            raise
-        mended = _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], data)
+        mended = _mended(data)
         if mended == data:
             raise
         return decode(mended)
+
+
+def _mended(data: bytes) -> bytes:
+    """JSON without halves of characters, as long as it was."""
+    if b"\\ud" not in data and b"\\uD" not in data:
+        return data
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], data)
 
 
 @cache
@@ -310,9 +317,13 @@ def with_member(body: bytes, name: str, value: JSON | None) -> bytes:
         del members[name]
         return write(members)
     if name in members:
-        text = spliced(body, members[name], bytes(value))
-        if text is not None:
-            return text
+        start = place(members[name], body)
+        if start is None:
+            # It was read from a mended copy, in which it stands where it does in the body.
+            copy = _mended(body)
+            start = place(read_request(copy, dict[str, msgspec.Raw])[name], copy)
+        if start is not None:
+            return _exchanged(body, start, len(bytes(members[name])), bytes(value))
     members[name] = value
     return write(members)
 
@@ -326,10 +337,12 @@ def only_members(body: bytes, names: frozenset[str]) -> bytes:
 def spliced(body: bytes, part: JSON, value: bytes) -> bytes | None:
     """`body` with `value` in place of `part`, which was read from it; None when it was not."""
     start = place(part, body)
-    if start is None:
-        return None
+    return None if start is None else _exchanged(body, start, len(bytes(part)), value)
+
+
+def _exchanged(body: bytes, start: int, length: int, value: bytes) -> bytes:
     view = memoryview(body)
-    return b"".join((view[:start], value, view[start + len(bytes(part)) :]))
+    return b"".join((view[:start], value, view[start + length :]))
 
 
 def _without_surrogates(value: Any) -> Any:

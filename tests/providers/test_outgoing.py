@@ -11,6 +11,7 @@ from aiproxy.errors import BadRequest
 from aiproxy.messages import Headers
 from aiproxy.providers.outgoing import (
     joined,
+    lifted_betas,
     merged_betas,
     passed,
     with_model,
@@ -60,6 +61,12 @@ class ModelTests(SynchronousTestCase):
         self.assertEqual(with_model(asked, "m"), asked.body)
         self.assertEqual(with_model(asked, "other"), b'{"model": "other", "x": "\xff"}')
 
+    def test_half_characters(self) -> None:
+        """Half an emoji, which no reader takes, changes nothing of the rest."""
+        body = b'{ "x": "\\ud83d", "model": "m", "n": 1e2,"y":"\\ud83d\\ude00" }'
+        changed = with_model(call("anthropic", body), "other")
+        self.assertEqual(changed, body.replace(b'"m"', b'"other"'))
+
     def test_head_of_another_body(self) -> None:
         """Where the head was not read from these very bytes, the member is set all the same."""
         asked = call("anthropic", b'{"model": "m", "n": 1e2}')
@@ -67,6 +74,29 @@ class ModelTests(SynchronousTestCase):
         self.assertEqual(json.loads(with_model(copy, "other")), {"n": 100, "model": "other"})
         broken = ir.replace(asked, body=b'{"model": "m", "x": "\xff"}')
         self.assertRaises(BadRequest, with_model, broken, "other")
+
+
+class BetasTests(SynchronousTestCase):
+    """`betas` in the body of a request to Anthropic."""
+
+    def test_lifted(self) -> None:
+        """They become a header, and the body goes without them."""
+        body = b'{"model":"m","betas":["a","b"],"n":1.0}'
+        asked = call("anthropic", body)
+        lifted, headers = lifted_betas(asked, body, (("x", "y"),))
+        self.assertEqual(lifted, b'{"model":"m","n":1.0}')
+        self.assertEqual(headers, (("x", "y"), ("anthropic-beta", "a,b")))
+
+    def test_left(self) -> None:
+        """What is no list of texts, or not there, or in no UTF-8, is left to the upstream."""
+        for body in (
+            b'{"model":"m"}',
+            b'{"model":"m","betas":null}',
+            b'{"model":"m","betas":[1]}',
+            b'{"model":"m","x":{"betas":["a"]}}',
+            b'{"model":"m","betas":["a"],"x":"\xff"}',
+        ):
+            self.assertEqual(lifted_betas(call("anthropic", body), body, ()), (body, ()))
 
 
 class PlaceTests(SynchronousTestCase):

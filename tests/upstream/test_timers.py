@@ -79,6 +79,24 @@ class TimersTests(SynchronousTestCase):
         self.clock.pump([1] * 20)
         self.assertEqual(self.seen, [("first", 7200), ("third", 3610), ("fourth", 3610)])
 
+    def test_clock_set_back_a_little(self) -> None:
+        """Also when it is still later than when the first of them was started."""
+        self.timers.start(600, self._noting("first"))
+        self.clock.advance(590)
+        self.timers.start(600, self._noting("second"))
+        self.clock.rightNow -= 580
+        self.timers.start(600, self._noting("third"))
+        self.clock.pump([1] * 1300)
+        self.assertEqual(self.seen, [("first", 600), ("second", 610), ("third", 610)])
+
+    def test_busy(self) -> None:
+        """What one of them takes long for does not make the next one later still."""
+        self.timers.start(10, lambda: self.clock.advance(3))
+        self.clock.advance(5)
+        self.timers.start(10, self._noting("second"))
+        self.clock.pump([1] * 20)
+        self.assertEqual(self.seen, [("second", 15)])
+
     def test_failure(self) -> None:
         """What goes wrong in one does not stop the others."""
 
