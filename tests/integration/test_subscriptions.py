@@ -143,12 +143,14 @@ class AccountTests(LoginCase):
         program = await self.logged_in("spent-1", "spent-2")
         for api_type in API_TYPES:
             model = f"{api_type}-echo"
+            # Kiro's accounts rest until the month ends, which may be soon.
+            least = 0 if api_type == "kiro" else 1000
             for wire in WIRES:
                 for stream in (False, True):
                     place = program.url + path(wire, model, stream=stream)
                     answer = await post(place, body(wire, model, stream=stream))
                     self.assertEqual(answer.status, 429, answer.data)
-                    self.assertGreater(int(answer.headers["retry-after"]), 1000)
+                    self.assertGreater(int(answer.headers["retry-after"]), least)
                     self.assertIn("application/json", answer.headers["content-type"])
         self.assertEqual(len(self.vendor.record.requests), 2 * len(API_TYPES))
 
