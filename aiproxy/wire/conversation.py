@@ -35,6 +35,8 @@ def settled(turns: Iterable[Turn], wire: str = "") -> tuple[Turn, ...]:
     between a call and its result.
     """
     merged = _merged(turns, wire)
+    if all(turn.parts and not _has_tools(turn) for turn in merged):
+        return tuple(merged)
     out: list[Turn] = []
     for turn, offer in zip(merged, _offers(merged), strict=True):
         calls = [part for part in turn.parts if isinstance(part, ToolCall)]
@@ -130,6 +132,11 @@ def _unproved(parts: Iterable[Part]) -> tuple[Part, ...]:
         elif not (isinstance(part, Reasoning) and part.proof is not None):
             kept.append(part)
     return tuple(kept)
+
+
+def _has_tools(turn: Turn) -> bool:
+    """Whether something is called or answered in it."""
+    return any(isinstance(part, (ToolCall, ToolResult)) for part in turn.parts)
 
 
 def _merged(turns: Iterable[Turn], wire: str) -> list[Turn]:
