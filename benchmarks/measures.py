@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from benchmarks.bodies import DELTAS, PACED_DELTAS
-from benchmarks.report import OURS, Row
+from benchmarks.report import OURS, READING, Row
 
 EVERYBODY = ("nginx", "bare", OURS)
-_READERS = (*EVERYBODY, "bare + JSON")
+_READERS = (*EVERYBODY, READING)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.bodies import PATHS
 from benchmarks.processes import Child, free_port, python
+from benchmarks.report import READING
 
 KINDS = ("plain", "stream", "agent", "paced", "first", "held")
 
@@ -98,7 +99,7 @@ def running(folder: Path) -> Iterator[Subjects]:
             Subject("upstream", port, upstream.pid),
             Subject("nginx", nginx.port, nginx.pid) if nginx is not None else None,
             Subject("bare", bare.port, bare.pid),
-            Subject("bare + JSON", reading.port, reading.pid),
+            Subject(READING, reading.port, reading.pid),
             Subject("aiproxy", proxy.port, proxy.pid, is_router=True),
         )
 

@@ -4,6 +4,7 @@ A clock for the phases of one request: first connecting, then waiting for the an
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar
 
 from twisted.internet.defer import Deferred
@@ -42,8 +43,8 @@ class Deadline:
     def _enter(self, seconds: float, complaint: str) -> None:
         self._stop()
         if not self._is_over:
-            self._phase = seconds, complaint
-            self._timer = self._timers.start(seconds, self._expire)
+            expired = partial(self._expire, seconds, complaint)
+            self._timer = self._timers.start(seconds, expired)
 
     def guard(self, waiting: Deferred[T]) -> Deferred[T]:
         """Makes `waiting` fail with UpstreamTimeout when a phase runs out; no clock outlives it."""
@@ -60,9 +61,8 @@ class Deadline:
             return Failure(expired)
         return result
 
-    def _expire(self) -> None:
+    def _expire(self, seconds: float, complaint: str) -> None:
         self._timer = None
-        seconds, complaint = self._phase
         self._expired = UpstreamTimeout(f"{complaint} within {seconds:g} seconds")
         if self._guarded is not None:
             self._guarded.cancel()

@@ -46,10 +46,11 @@ _NULL = msgspec.Raw(b"null")
 _TROUBLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
 
 
-def read_request(body: bytes | JSON, shape: type[T]) -> T:
+def read_request(body: bytes | JSON, shape: type[T], at: str = "") -> T:
     """
     A client's JSON as `shape`.
 
+    at: where in the request it stands, "" for all of it.
     Raises: BadRequest, with the JSON path of what is wrong.
     """
     try:
@@ -60,7 +61,7 @@ def read_request(body: bytes | JSON, shape: type[T]) -> T:
         raise BadRequest("the JSON is not UTF-8") from None
     except _TROUBLE as error:
         message, _, path = str(error).partition(" - at ")
-        param = path.strip("`").removeprefix("$").removeprefix(".") or None
+        param = (at + path.strip("`").removeprefix("$")).removeprefix(".") or None
         where = f" at {param}" if param else ""
         raise BadRequest(f"invalid JSON{where}: {message}", param=param) from None
 
@@ -83,14 +84,7 @@ def read_name(value: JSON, member: str) -> str:
 
     Raises: BadRequest.
     """
-    if not given(value):
-        return ""
-    try:
-        return _read(value, str)
-    except UnicodeDecodeError:
-        raise BadRequest("the JSON is not UTF-8") from None
-    except _TROUBLE as error:
-        raise BadRequest(f"invalid JSON at {member}: {error}", param=member) from None
+    return read_request(value, str, member) if given(value) else ""
 
 
 def read_reply(body: bytes | JSON, shape: type[T]) -> T:

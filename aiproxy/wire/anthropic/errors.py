@@ -52,7 +52,12 @@ class _Body(msgspec.Struct, gc=False):
 def is_error(body: bytes) -> bool:
     """Whether `body` is an error, whatever its status said."""
     shape = try_read(body, _Body)
-    return shape is not None and (shape.type == "error" or (not shape.type and given(shape.error)))
+    return shape is not None and is_said(shape.type, shape.error)
+
+
+def is_said(type: str | None, error: msgspec.Raw) -> bool:
+    """Whether an answer with these members is an error."""
+    return type == "error" or (not type and given(error))
 
 
 def error_of(status: int | None, body: bytes) -> ErrorReply:

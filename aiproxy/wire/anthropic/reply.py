@@ -9,12 +9,12 @@ from aiproxy import ir
 from aiproxy.errors import ErrorReply, UpstreamProtocolError
 from aiproxy.wire import proofs
 from aiproxy.wire.anthropic.blocks_in import MARKED_CITATION, NO_PROOF, parts_of
-from aiproxy.wire.anthropic.errors import error_body, error_of, is_error
+from aiproxy.wire.anthropic.errors import error_body, error_of, is_error, is_said
 from aiproxy.wire.anthropic.shapes import FAMILY, NAME, SAID_IN_MESSAGE, ReplyShape
 from aiproxy.wire.anthropic.usage import read_usage, stop_of, stop_word, usage_of, usage_shape
 from aiproxy.wire.closed import assert_never
 from aiproxy.wire.contract import EncodedReply
-from aiproxy.wire.jsontext import arguments_object, given, raw, read_reply, write
+from aiproxy.wire.jsontext import arguments_object, raw, read_reply, write
 from aiproxy.wire.leftovers import Leftovers
 from aiproxy.wire.losses import Losses, feature_name
 from aiproxy.wire.names import derived_id, legal_id
@@ -37,7 +37,7 @@ def decode_reply(status: int, body: bytes) -> ir.Reply:
         if is_error(body):
             return error_of(None, body)
         raise
-    if shape.type == "error" or (not shape.type and given(shape.error)):
+    if is_said(shape.type, shape.error):
         return error_of(None, body)
     if shape.type not in (None, "message"):
         raise UpstreamProtocolError("the upstream's answer is not a message")
